@@ -1,0 +1,1 @@
+"""Gateway: WebSocket nodes that read partitions, coalesce, and push shared batches."""

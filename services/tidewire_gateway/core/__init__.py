@@ -1,0 +1,1 @@
+"""Everything the gateway decides, with no I/O, clock or randomness."""

@@ -19,7 +19,10 @@ class Stream(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     topic: str = Field(
-        description="Kafka topic that carries the stream", min_length=1, max_length=249
+        description="Kafka topic that carries the stream",
+        min_length=1,
+        max_length=249,
+        pattern=r"^[A-Za-z0-9._-]+$",
     )
     partitions: int = Field(
         default=1,
@@ -54,7 +57,7 @@ class Stream(BaseModel):
     retention_ms: int | None = Field(
         default=None,
         ge=-1,
-        description="retention of the topic that `topics apply` makes; -1: for ever",
+        description="how long the topic that `topics apply` makes keeps events; -1: for ever; not for tables",
     )
     replication: int = Field(default=1, ge=1, le=32, description="replicas of a topic that is made")
     epoch: str = Field(
@@ -67,6 +70,10 @@ class Stream(BaseModel):
     def _rules_agree(self) -> Self:
         if self.table and self.entity != "key":
             raise ValueError("a table's entity is its key: set `entity: key` or `table: false`")
+        if self.table and self.retention_ms not in (None, -1):
+            raise ValueError(
+                "a table keeps the newest event of every key: remove retention_ms or set `table: false`"
+            )
         return self
 
     def group_of(self, key: str) -> str:
@@ -84,4 +91,8 @@ class StreamsFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    streams: dict[StreamName, Stream] = Field(min_length=1)
+    streams: dict[StreamName, Stream] = Field(
+        min_length=1,
+        description="the streams, by the name that clients use",
+        json_schema_extra={"additionalProperties": False},
+    )

@@ -31,15 +31,18 @@ class RecordReader(Protocol):
         """Replace the assigned set.
 
         A partition that was assigned before keeps its own next offset, whatever ``starts`` says of it;
-        a new one starts at ``starts``. No record of a kept partition is lost or handed over twice.
+        a new one starts at ``starts``. No record of a kept partition is lost or handed over twice. A
+        partition that was reported as out of range is not kept: it starts anew at ``starts``.
         """
         ...
 
     async def fetch(self, *, max_records: int, max_wait: float) -> Fetched:
         """Wait at most ``max_wait`` seconds for records; an empty result is not an error.
 
-        Raises `OffsetOutOfRangeError` when a partition's position is not in its log (never jumps),
-        `BrokerUnavailableError` when no broker answers; both leave the reader usable.
+        Raises `OffsetOutOfRangeError` once when a partition's position is not in its log (never jumps;
+        that partition stands still until the next `assign`, the others flow on),
+        `BrokerUnavailableError` when no broker answers, `UnknownTopicError` when an assigned topic or
+        partition is not (any longer) there; all leave the reader usable. Cancelling loses no record.
         """
         ...
 
@@ -63,7 +66,8 @@ class RecordWriter(Protocol):
     async def write(self, record: NewRecord) -> RecordPosition:
         """Write one record and return where it stands once it is acknowledged.
 
-        Raises `RecordTooLargeError`, `UnknownTopicError`, `BrokerUnavailableError`.
+        Raises `RecordTooLargeError`, `UnknownTopicError`, `BrokerUnavailableError`. After the last one
+        the record may still be written: nobody knows until a broker answers.
         """
         ...
 
@@ -71,10 +75,12 @@ class RecordWriter(Protocol):
         """How many partitions a topic has; `UnknownTopicError` if it does not exist."""
         ...
 
-    async def flush(self) -> None: ...
+    async def flush(self) -> None:
+        """Wait until everything accepted is acknowledged; `BrokerUnavailableError` if that takes too long."""
+        ...
 
     async def close(self) -> None:
-        """Flush, then let go of the connection; nothing accepted is lost."""
+        """Flush, then let go of the connection, which also happens when the flush raises."""
         ...
 
 
@@ -82,10 +88,17 @@ class SyncRecordWriter(Protocol):
     """Writes records from a thread; idempotent, acks=all, bounded buffer."""
 
     def offer(self, record: NewRecord) -> None:
-        """Queue one record; raises `BufferFullError` at the buffer's bound, never blocks."""
+        """Queue one record; raises `BufferFullError` at the buffer's bound.
+
+        Only the first record of a topic may wait for a broker, asked by `partitions_of`; like it this
+        raises `UnknownTopicError` and `BrokerUnavailableError`, and `RecordTooLargeError` where the
+        limit is the writer's own.
+        """
         ...
 
-    def partitions_of(self, topic: str) -> int: ...
+    def partitions_of(self, topic: str) -> int:
+        """How many partitions a topic has; `UnknownTopicError` if it does not exist."""
+        ...
 
     def flush(self, timeout: float) -> int:
         """Wait until everything queued is acknowledged; returns how many are not after ``timeout`` s.
@@ -94,7 +107,13 @@ class SyncRecordWriter(Protocol):
         """
         ...
 
-    def close(self, timeout: float) -> None: ...
+    def close(self, timeout: float) -> None:
+        """Flush, then let go of the connection.
+
+        Raises the first delivery failure, `BrokerUnavailableError` when records are still
+        unacknowledged after ``timeout`` seconds.
+        """
+        ...
 
 
 class TopicAdmin(Protocol):
@@ -105,10 +124,12 @@ class TopicAdmin(Protocol):
         ...
 
     def create(self, spec: TopicSpec) -> None:
-        """Make a topic; `TopicExistsError` when it is there."""
+        """Make a topic and return once it can be written; `TopicExistsError` when it is there."""
         ...
 
-    def delete(self, name: str) -> None: ...
+    def delete(self, name: str) -> None:
+        """Delete a topic and return once it is gone; `UnknownTopicError` when it is not there."""
+        ...
 
     def wait_until_ready(self, timeout: float) -> None:
         """Return once a broker answers; `BrokerUnavailableError` after ``timeout`` seconds."""

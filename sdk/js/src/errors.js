@@ -1,0 +1,22 @@
+/** The one error class of this package. */
+
+/**
+ * What went wrong, with a code to branch on: one of the protocol's error codes, or `timeout`,
+ * `bad_frame`, `token`, `view_full`, `unsubscribed`.
+ */
+export class TidewireError extends Error {
+  name = 'TidewireError';
+
+  /**
+   * @param {string} code
+   * @param {string} message
+   * @param {{retryAfterMs?: number, cause?: unknown}} [extra]
+   */
+  constructor(code, message, { retryAfterMs, cause } = {}) {
+    super(message, { cause });
+    /** @type {string} */
+    this.code = code;
+    /** @type {number | undefined} */
+    this.retryAfterMs = retryAfterMs;
+  }
+}

@@ -1,0 +1,138 @@
+"""What waits for the consumer of one subscription: bounded, newest per key or in order; pure."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .messages import Event, Gap
+from .position import Position
+from .subscription_state import Accepted
+
+__all__ = ["Batch", "NewestBuffer", "OrderedBuffer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One item of a subscription.
+
+    ``snapshot``: ``events`` are the whole table and replace what was there (``partial``: only what the
+    node held). ``updates``: changes since the batch before; ``coalesced`` events were folded away, on
+    the node or here. ``gap``: no events, ``gap`` says what will never come. ``position`` is safe to
+    resume from once this batch has been dealt with.
+    """
+
+    kind: Literal["snapshot", "updates", "gap"]
+    position: Position
+    events: tuple[Event, ...] = ()
+    coalesced: int = 0
+    partial: bool = False
+    gap: Gap | None = None
+
+    @property
+    def ts(self) -> int | None:
+        """Time of the newest event in ms since 1970; None without events."""
+        return max((event.ts for event in self.events), default=None)
+
+
+class NewestBuffer:
+    """Mode `latest`: the newest event of each key; beyond ``limit`` keys one whole table instead."""
+
+    def __init__(self, limit: int, newest: Mapping[str, Event]) -> None:
+        self._limit = limit
+        self._table = newest
+        self._events: dict[str, Event] = {}
+        self._coalesced = 0
+        self._is_table_due = False
+        self._is_partial = False
+        self._gap: Gap | None = None
+        self._position: Position | None = None
+
+    def has_room(self, events: int) -> bool:
+        return True
+
+    def offer(self, accepted: Accepted, position: Position) -> None:
+        self._position = position
+        if accepted.replaces:
+            self._is_table_due, self._is_partial = True, accepted.partial
+            self._events.clear()
+            self._coalesced = 0
+            return
+        self._coalesced += accepted.coalesced
+        if self._is_table_due:
+            self._coalesced += len(accepted.events)
+            return
+        for event in accepted.events:
+            self._coalesced += event.key in self._events
+            self._events.pop(event.key, None)
+            self._events[event.key] = event
+        if len(self._events) > self._limit:
+            self._coalesced += len(self._events)
+            self._events.clear()
+            self._is_table_due, self._is_partial = True, False
+
+    def offer_gap(self, gap: Gap, position: Position) -> None:
+        self._gap = gap if self._gap is None else _joined(self._gap, gap)
+        self._position = position
+
+    def take(self) -> Batch | None:
+        if self._position is None:
+            return None
+        if self._gap is not None:
+            gap, self._gap = self._gap, None
+            return Batch("gap", self._position, gap=gap)
+        if self._is_table_due:
+            self._is_table_due = False
+            events = tuple(self._table.values())
+            return Batch(
+                "snapshot", self._position, events, self._take_coalesced(), self._is_partial
+            )
+        if not self._events:
+            return None
+        events = tuple(self._events.values())
+        self._events.clear()
+        return Batch("updates", self._position, events, self._take_coalesced())
+
+    def _take_coalesced(self) -> int:
+        coalesced, self._coalesced = self._coalesced, 0
+        return coalesced
+
+
+class OrderedBuffer:
+    """Mode `every`: batches in order; an empty buffer takes any batch, else ``limit`` events in all."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._batches: deque[Batch] = deque()
+        self._events = 0
+
+    def has_room(self, events: int) -> bool:
+        return self._events == 0 or self._events + events <= self._limit
+
+    def offer(self, accepted: Accepted, position: Position) -> None:
+        kind: Literal["snapshot", "updates"] = "snapshot" if accepted.replaces else "updates"
+        if accepted.events or accepted.replaces:
+            self._events += len(accepted.events)
+            self._batches.append(
+                Batch(kind, position, accepted.events, accepted.coalesced, accepted.partial)
+            )
+
+    def offer_gap(self, gap: Gap, position: Position) -> None:
+        if self._batches and (last := self._batches[-1].gap) is not None:
+            self._batches.pop()
+            gap = _joined(last, gap)
+        self._batches.append(Batch("gap", position, gap=gap))
+
+    def take(self) -> Batch | None:
+        if not self._batches:
+            return None
+        batch = self._batches.popleft()
+        self._events -= len(batch.events)
+        return batch
+
+
+def _joined(first: Gap, then: Gap) -> Gap:
+    ranges = dict(first.ranges)
+    for partition, (start, after) in then.ranges.items():
+        ranges[partition] = (ranges.get(partition, (start, after))[0], after)
+    return Gap(ranges, then.reason)

@@ -1,0 +1,255 @@
+"""One adopted WebSocket: its session's actions carried out, its deadlines and heartbeat kept."""
+
+import random
+import secrets
+import time
+from collections.abc import Iterator
+
+from tidewire.identity.errors import ExpiredTokenError, IdentityError
+from tidewire.identity.tokens import Identity
+from tidewire.protocol.codes import CloseCode
+from tidewire.protocol.errors import ProtocolError
+from tidewire.protocol.frames import Hello, Subscribe, Unsubscribe, UpdateSubscription
+from tidewire.protocol.framing import text_frame
+from tidewire.protocol.server_frames import (
+    encode_error,
+    encode_goaway,
+    encode_ping,
+    encode_refreshed,
+    encode_welcome,
+)
+
+from .adopted import AdoptableProtocol
+from .core.heartbeat import Beat, Heartbeat
+from .core.session import Action, Authenticate, Close, Deadline, Perform, Reply, Session
+from .core.subscriptions import Subscription
+from .node import Node
+
+__all__ = ["Connection"]
+
+_NONCE_BYTES = 4
+
+
+class Connection:
+    """Adopts a WebSocket; there is one timer beside it, and no task or queue.
+
+    ``token`` came with the handshake's headers; the one in `hello` goes before it.
+    """
+
+    __slots__ = (
+        "_beat_at",
+        "_has_said_goaway",
+        "_heartbeat",
+        "_loop",
+        "_node",
+        "_protocol",
+        "_replied_at",
+        "_session",
+        "_stalled_bytes",
+        "_stalls_at",
+        "_timer",
+        "_token",
+        "identity",
+        "is_congested",
+        "subscriptions",
+        "write",
+    )
+
+    def __init__(self, protocol: AdoptableProtocol, node: Node, token: str | None) -> None:
+        self._protocol = protocol
+        self._node = node
+        self._token = token
+        self._loop = protocol.loop
+        self.write = protocol.transport.write
+        self.identity: Identity | None = None
+        self.is_congested = False
+        self.subscriptions: dict[int, Subscription] = {}
+        limits = node.limits
+        now = self._loop.time()
+        spread = 1 + limits.connection_age_jitter * random.uniform(-1, 1)  # noqa: S311 - jitter
+        self._session = Session(limits, now, age=limits.connection_age * spread)
+        self._heartbeat = Heartbeat(limits.unanswered_pings)
+        self._beat_at = now + limits.ping_interval * random.random()  # noqa: S311 - jitter
+        self._replied_at = now
+        self._has_said_goaway = False
+        self._stalls_at = float("inf")
+        self._stalled_bytes = 0
+        self._timer = self._loop.call_at(self._next_due(), self._on_timer)
+        node.opened(self)
+
+    # What the socket tells
+
+    def on_text(self, data: bytes) -> None:
+        self._heartbeat.sign_of_life()
+        self._perform(self._session.receive_text(data, self._loop.time()))
+
+    def on_binary(self) -> None:
+        self._perform(self._session.receive_binary())
+
+    def on_pong(self, nonce: bytes) -> None:
+        round_trip = self._heartbeat.pong(nonce, self._loop.time())
+        if round_trip is not None:
+            self._node.instruments.round_trip.observe(round_trip)
+
+    def on_congested(self) -> None:
+        self.is_congested = True
+        self._stalled_bytes = self._protocol.transport.get_write_buffer_size()
+        self._stalls_at = self._loop.time() + self._node.limits.stall_timeout
+        self._schedule()
+
+    def on_drained(self) -> None:
+        self.is_congested = False
+        self._stalls_at = float("inf")
+        self._heartbeat.sign_of_life()
+        self._node.delivery.drained(self)
+
+    def on_shutdown(self) -> None:
+        self.close(CloseCode.SHUTTING_DOWN, "the node is shutting down")
+
+    def on_lost(self) -> None:
+        self._timer.cancel()
+        self._session.closed()
+        self._node.closed(self, _close_code(self._protocol))
+
+    # What the node does
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Begin the closing handshake; nothing is pushed from here on."""
+        self._session.closed()
+        self._node.delivery.drop(self)
+        self._protocol.close(code, reason)
+
+    def _perform(self, actions: Iterator[Action]) -> None:
+        for action in actions:
+            match action:
+                case Reply(payload):
+                    self._reply(payload)
+                case Close(code, reason):
+                    self.close(code, reason)
+                case Authenticate(message):
+                    self._authenticate(
+                        message.token, message.id, is_hello=isinstance(message, Hello)
+                    )
+                case Perform(request):
+                    self._request(request)
+
+    def _request(self, request: Subscribe | UpdateSubscription | Unsubscribe) -> None:
+        delivery = self._node.delivery
+        try:
+            if isinstance(request, Subscribe):
+                delivery.subscribe(self, request)
+            elif isinstance(request, UpdateSubscription):
+                delivery.update(self, request)
+            else:
+                delivery.unsubscribe(self, request)
+        except ProtocolError as fault:
+            self._node.instruments.error(fault.code)
+            self._reply(encode_error(fault))
+
+    def _authenticate(self, token: str | None, request_id: int | None, *, is_hello: bool) -> None:
+        token = token or self._token
+        try:
+            identity = None if token is None else self._node.verify(token)
+        except ExpiredTokenError as error:
+            self._refuse("expired_token", CloseCode.TOKEN_EXPIRED, str(error))
+            return
+        except IdentityError as error:
+            self._refuse("invalid_token", CloseCode.INVALID_TOKEN, str(error))
+            return
+        self._token = None
+        self.identity = identity
+        ttl = None if identity is None else max(0.0, identity.expires_at - time.time())
+        self._session.welcome(None if ttl is None else self._loop.time() + ttl)
+        self._schedule()
+        if is_hello:
+            self._welcome(request_id, ttl)
+        else:
+            self._reply(encode_refreshed(request_id, round((ttl or 0.0) * 1000)))
+
+    def _welcome(self, request_id: int | None, ttl: float | None) -> None:
+        node = self._node
+        expiry = {} if ttl is None else {"expires_in_ms": round(ttl * 1000)}
+        node.instruments.handshake("accepted")
+        self._reply(
+            encode_welcome(
+                request_id,
+                connection=secrets.token_hex(8),
+                node=node.name,
+                ping_interval_ms=round(node.limits.ping_interval * 1000),
+                **expiry,
+                limits=node.limits.to_wire(),
+            )
+        )
+
+    def _refuse(self, outcome: str, code: CloseCode, reason: str) -> None:
+        self._node.instruments.handshake(outcome)
+        self.close(code, reason)
+
+    def _reply(self, payload: bytes) -> None:
+        self._replied_at = self._loop.time()
+        self.write(text_frame(payload))
+
+    # Deadlines
+
+    def _next_due(self) -> float:
+        return min(self._session.next_deadline()[0], self._beat_at, self._stalls_at)
+
+    def _schedule(self) -> None:
+        self._timer.cancel()
+        self._timer = self._loop.call_at(self._next_due(), self._on_timer)
+
+    def _on_timer(self) -> None:
+        now = self._loop.time()
+        if now >= self._stalls_at and not self._is_draining(now):
+            self._protocol.abort()
+            return
+        if now >= self._beat_at:
+            self._beat(now)
+        due_at, deadline = self._session.next_deadline()
+        if now >= due_at:
+            self._on_deadline(deadline, now)
+        if not self._protocol.close_sent:
+            self._schedule()
+
+    def _is_draining(self, now: float) -> bool:
+        """Whether bytes have left since the socket fell behind; if so it has more time."""
+        unsent = self._protocol.transport.get_write_buffer_size()
+        has_drained = unsent < self._stalled_bytes
+        self._stalled_bytes = unsent
+        self._stalls_at = now + self._node.limits.stall_timeout
+        return has_drained
+
+    def _beat(self, now: float) -> None:
+        interval = self._node.limits.ping_interval
+        self._beat_at = now + interval
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        if self._heartbeat.beat(nonce, now) is Beat.DEAD:
+            self.close(CloseCode.NO_PONG, "no pong came back")
+            return
+        self._protocol.ping(nonce)
+        if not self._has_written_since(now - interval):
+            self._reply(encode_ping())
+
+    def _has_written_since(self, instant: float) -> bool:
+        return self._replied_at > instant or any(
+            s.is_attached and s.feed.last_flush_at > instant for s in self.subscriptions.values()
+        )
+
+    def _on_deadline(self, deadline: Deadline, now: float) -> None:
+        if deadline is Deadline.HELLO:
+            self._refuse("no_hello", CloseCode.BAD_REQUEST, "no hello came in time")
+        elif deadline is Deadline.EXPIRY:
+            self.close(CloseCode.TOKEN_EXPIRED, "the token has expired")
+        elif self._has_said_goaway:
+            self.close(CloseCode.SHUTTING_DOWN, "the connection is too old")
+        else:
+            self._has_said_goaway = True
+            window = self._node.limits.goaway_window
+            self._session.said_goaway(now + window)
+            self._reply(encode_goaway("connection age", round(window * 1000)))
+
+
+def _close_code(protocol: AdoptableProtocol) -> int:
+    """The code that ended the connection, 1006 where none did."""
+    close = protocol.conn.close_sent or protocol.conn.close_rcvd
+    return 1006 if close is None else close.code

@@ -1,0 +1,24 @@
+"""A token bucket: so many messages a window, bursts up to the whole window's worth."""
+
+__all__ = ["Allowance"]
+
+
+class Allowance:
+    """``capacity`` messages per ``window`` seconds, refilled evenly."""
+
+    __slots__ = ("_capacity", "_left", "_rate", "_seen_at")
+
+    def __init__(self, capacity: int, window: float, now: float) -> None:
+        self._capacity = float(capacity)
+        self._rate = capacity / window
+        self._left = self._capacity
+        self._seen_at = now
+
+    def take(self, now: float) -> float:
+        """Use one; returns 0, or after how many seconds there will be one again."""
+        self._left = min(self._capacity, self._left + (now - self._seen_at) * self._rate)
+        self._seen_at = now
+        if self._left >= 1:
+            self._left -= 1
+            return 0.0
+        return (1 - self._left) / self._rate

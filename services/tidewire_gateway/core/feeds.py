@@ -1,0 +1,240 @@
+"""Feeds: one (channel, mode, interval) on this node, shared by every subscription that asks for it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from itertools import chain
+from typing import NamedTuple
+
+from tidewire.protocol.channels import Channel
+from tidewire.protocol.codes import Mode
+from tidewire.protocol.positions import Position
+
+from .coalescing import Batch, Window, make_window
+from .events import Event
+from .partition_log import PartitionLog
+from .subscriptions import Subscription, SubscriptionState
+
+__all__ = ["Feed", "FeedKey", "Flush", "Topology", "Urgency", "events_at_or_after"]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedKey:
+    """What makes two subscriptions share a feed; ``interval_ms`` is the granted one."""
+
+    channel: Channel
+    mode: Mode
+    interval_ms: int
+
+
+@dataclass(slots=True)
+class Topology:
+    """A stream's topic as the node knows it: epoch, partition count, what is held of each partition.
+
+    ``logs`` holds the partitions that are read; ``live`` those among them that have caught up.
+    """
+
+    topic: str
+    epoch: str
+    partitions: int
+    logs: dict[int, PartitionLog] = field(default_factory=dict)
+    live: set[int] = field(default_factory=set)
+
+
+class Urgency(Enum):
+    """When an offered event is to be flushed."""
+
+    SCHEDULED = auto()  # a flush is due already
+    NOW = auto()  # the feed was idle, or its window is full
+    LATER = auto()  # at the feed's next interval
+
+
+class Flush(NamedTuple):
+    """One flush: its batch and moved ``position`` for those attached, who stood at ``prior`` before it.
+
+    ``joining`` are the subscriptions that attach at this boundary; ``sequence`` is the feed's count.
+    """
+
+    batch: Batch
+    position: Position
+    prior: dict[int, int]
+    joining: list[Subscription]
+    sequence: int
+
+
+class Feed:
+    """Coalesces once for all its subscriptions.
+
+    ``sub`` is its number on this node, never reused. ``sent`` is the position of the last flush: per
+    partition the next offset that no flush has covered. ``sequence`` counts flushes.
+    """
+
+    __slots__ = (
+        "attached",
+        "detached",
+        "is_scheduled",
+        "joining",
+        "key",
+        "last_flush_at",
+        "partitions",
+        "sent",
+        "sequence",
+        "snapshot",
+        "sub",
+        "topology",
+        "window",
+    )
+
+    def __init__(
+        self,
+        sub: int,
+        key: FeedKey,
+        *,
+        topology: Topology,
+        partitions: tuple[int, ...],
+        max_window_bytes: int,
+    ) -> None:
+        self.sub = sub
+        self.key = key
+        self.topology = topology
+        self.partitions = partitions
+        self.window: Window = make_window(key.mode, max_window_bytes)
+        self.attached: dict[Subscription, None] = {}
+        self.joining: dict[Subscription, None] = {}
+        self.detached: dict[Subscription, None] = {}
+        self.sent: dict[int, int] = {}
+        self.sequence = 0
+        self.snapshot: tuple[Position, bytes] | None = None  # the last one made, ready to share
+        self.last_flush_at = float("-inf")
+        self.is_scheduled = False
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two flushes."""
+        return self.key.interval_ms / 1000
+
+    @property
+    def is_live(self) -> bool:
+        """Whether every partition of the channel has caught up."""
+        return self.topology.live.issuperset(self.partitions)
+
+    @property
+    def missing(self) -> list[int]:
+        """The partitions that have not caught up."""
+        return [p for p in self.partitions if p not in self.topology.live]
+
+    def position(self) -> Position:
+        """Up to where this node has read: the position of a flush or snapshot made now."""
+        logs = self.topology.logs
+        return Position(
+            self.topology.epoch, {p: logs[p].next_offset for p in self.partitions if p in logs}
+        )
+
+    def sent_position(self) -> Position:
+        """Where an attached subscription stands."""
+        return Position(self.topology.epoch, dict(self.sent))
+
+    def offer(self, event: Event, now: float) -> Urgency:
+        """Take one event of the channel and say when to flush.
+
+        An idle feed flushes at once (leading edge); a busy one at most once an interval.
+        """
+        self.window.offer(event)
+        if self.window.is_full:
+            return Urgency.NOW
+        if self.is_scheduled:
+            return Urgency.SCHEDULED
+        return Urgency.NOW if now >= self.last_flush_at + self.interval else Urgency.LATER
+
+    def take_flush(self, now: float) -> Flush:
+        """Hand over what has gathered; those who wait to join are attached from here on."""
+        self.is_scheduled = False
+        self.last_flush_at = now
+        self.sequence += 1
+        self.snapshot = None
+        prior = dict(self.sent)
+        logs = self.topology.logs
+        moved: dict[int, int] = {}
+        for partition in self.partitions:
+            log = logs.get(partition)
+            if log is not None and log.next_offset != self.sent.get(partition):
+                moved[partition] = self.sent[partition] = log.next_offset
+        joining = list(self.joining)
+        self.joining.clear()
+        return Flush(
+            self.window.take_batch(),
+            Position(self.topology.epoch, moved),
+            prior,
+            joining,
+            self.sequence,
+        )
+
+    @property
+    def is_level(self) -> bool:
+        """Whether nothing has gathered: a subscription at `position` may attach at once."""
+        return not self.window
+
+    def level(self) -> None:
+        """Move `sent` over offsets that held nothing for this channel."""
+        assert self.is_level
+        self.sent.update(self.position().offsets)
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether anybody will get the next flush; nothing gathers for nobody."""
+        return bool(self.attached or self.joining)
+
+    @property
+    def is_unused(self) -> bool:
+        return not (self.attached or self.joining or self.detached)
+
+    def members(self) -> Iterator[Subscription]:
+        return chain(self.attached, self.joining, self.detached)
+
+    def admit(self, subscription: Subscription) -> None:
+        """Take a subscription in, detached."""
+        self.detached[subscription] = None
+
+    def attach(self, subscription: Subscription) -> None:
+        """From the next flush on the subscription gets the shared frames."""
+        self._remove(subscription)
+        self.attached[subscription] = None
+        subscription.attached_at(self.sequence)
+
+    def join(self, subscription: Subscription, offsets: dict[int, int]) -> None:
+        """Attach a subscription that stands at ``offsets``, now or at the next flush boundary."""
+        self._remove(subscription)
+        if self.is_level:
+            self.level()
+            self.attach(subscription)
+        else:
+            self.joining[subscription] = None
+            subscription.detach(SubscriptionState.JOINING, offsets)
+
+    def detach(
+        self, subscription: Subscription, state: SubscriptionState, offsets: dict[int, int]
+    ) -> None:
+        """Give a subscription no more shared frames; it keeps a position and nothing else."""
+        self._remove(subscription)
+        self.detached[subscription] = None
+        subscription.detach(state, offsets)
+        self._forget_if_unattended()
+
+    def drop(self, subscription: Subscription) -> None:
+        """The subscription has ended."""
+        self._remove(subscription)
+        subscription.detach(SubscriptionState.ENDED, {})
+        self._forget_if_unattended()
+
+    def _remove(self, subscription: Subscription) -> None:
+        for group in (self.attached, self.joining, self.detached):
+            group.pop(subscription, None)
+
+    def _forget_if_unattended(self) -> None:
+        if not self.is_attended:
+            self.window.take_batch()
+
+
+def events_at_or_after(events: Iterable[Event], offsets: Mapping[int, int]) -> list[Event]:
+    """Those events that a position does not cover."""
+    return [e for e in events if e.offset >= offsets.get(e.partition, 0)]

@@ -1,0 +1,137 @@
+"""What a node holds of one partition: recent events in order, and the newest event of every entity."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from .events import Event
+
+__all__ = ["PartitionLog"]
+
+_OVERHEAD_BYTES = 200
+"""Rough cost of an event beside its encoded bytes: tuple, strings, deque and dict entries."""
+
+
+class PartitionLog:
+    """Log and table of one partition.
+
+    ``next_offset`` is the next offset to be read; the log is complete from ``complete_from`` on; `changes`
+    is complete from ``floor`` on (below it tombstones may be gone). ``newest`` keeps, per group, entity →
+    event in the order of offsets: an update moves its entity to the end, so what changed since an offset
+    is read off the end at the cost of what changed.
+    """
+
+    __slots__ = (
+        "_tombstones",
+        "bytes_held",
+        "complete_from",
+        "floor",
+        "is_table",
+        "log",
+        "newest",
+        "next_offset",
+    )
+
+    def __init__(self, start: int, *, is_table: bool) -> None:
+        self.is_table = is_table
+        self.next_offset = start
+        self.complete_from = start
+        self.floor = start
+        self.log: deque[Event] = deque()
+        self.newest: dict[str, dict[str, Event]] = {}
+        self.bytes_held = 0
+        self._tombstones: deque[Event] = deque()
+
+    def append(self, event: Event) -> None:
+        """Take the next event; offsets only grow."""
+        assert event.offset >= self.next_offset, "a partition is read in order"
+        self.next_offset = event.offset + 1
+        group = self.newest.setdefault(event.group, {})
+        group.pop(event.entity, None)
+        group[event.entity] = event
+        if event.deleted:
+            self._tombstones.append(event)
+        self.log.append(event)
+        self.bytes_held += _size(event)
+
+    def raise_floor(self, event: Event) -> None:
+        """Note, while history is loaded, that removals up to ``event`` may be gone from the topic."""
+        self.floor = max(self.floor, event.offset + 1)
+
+    def advance(self, next_offset: int) -> None:
+        """Move over offsets that hold no event: control records, holes, rejected records."""
+        self.next_offset = max(self.next_offset, next_offset)
+
+    def evict_before(self, cutoff_ms: int) -> None:
+        """Forget log events older than ``cutoff_ms`` (Unix)."""
+        while self.log and self.log[0].ts_ms < cutoff_ms:
+            self.evict_oldest()
+
+    def evict_oldest(self) -> None:
+        """Forget the oldest log event; without a table its entity goes with it."""
+        event = self.log.popleft()
+        self.bytes_held -= _size(event)
+        self.complete_from = event.offset + 1
+        if not self.is_table:
+            self._forget(event)
+            self.floor = self.complete_from
+
+    def expire_tombstones(self, cutoff_ms: int) -> None:
+        """Forget removals older than ``cutoff_ms``; positions before them no longer get `changes`."""
+        while self._tombstones and self._tombstones[0].ts_ms < cutoff_ms:
+            event = self._tombstones.popleft()
+            if self._forget(event):
+                self.floor = max(self.floor, event.offset + 1)
+
+    def current(self, group: str | None) -> Iterator[Event]:
+        """The newest event of every entity of a group (None: of all), removed ones left out."""
+        return (e for entities in self._groups(group) for e in entities.values() if not e.deleted)
+
+    def changed_since(self, offset: int, group: str | None) -> list[Event]:
+        """The newest event of every entity that changed at or after ``offset``, in order, removals too."""
+        found: list[Event] = []
+        for entities in self._groups(group):
+            for event in reversed(entities.values()):
+                if event.offset < offset:
+                    break
+                found.append(event)
+        found.sort(key=_by_offset)
+        return found
+
+    def events_since(self, offset: int, group: str | None) -> list[Event]:
+        """Every event of the log at or after ``offset``, in order."""
+        found: list[Event] = []
+        for event in reversed(self.log):
+            if event.offset < offset:
+                break
+            if group is None or event.group == group:
+                found.append(event)
+        found.reverse()
+        return found
+
+    @property
+    def entities(self) -> int:
+        return sum(map(len, self.newest.values()))
+
+    def _groups(self, group: str | None) -> Iterable[dict[str, Event]]:
+        if group is None:
+            return self.newest.values()
+        entities = self.newest.get(group)
+        return () if entities is None else (entities,)
+
+    def _forget(self, event: Event) -> bool:
+        """Drop an event's entity, unless a newer event has taken its place."""
+        entities = self.newest.get(event.group)
+        if entities is None or entities.get(event.entity) is not event:
+            return False
+        del entities[event.entity]
+        if not entities:
+            del self.newest[event.group]
+        return True
+
+
+def _by_offset(event: Event) -> int:
+    return event.offset
+
+
+def _size(event: Event) -> int:
+    return len(event.encoded) + _OVERHEAD_BYTES

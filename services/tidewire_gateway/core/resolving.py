@@ -1,0 +1,70 @@
+"""What a subscribe request means here: which feed, and whether this client may have it."""
+
+from collections.abc import Mapping
+
+from tidewire.config.streams import Stream
+from tidewire.identity.rights import Action
+from tidewire.identity.tokens import Identity
+from tidewire.kafka.partitioning import partition_of
+from tidewire.protocol.channels import Channel, parse_channel
+from tidewire.protocol.codes import ErrorCode
+from tidewire.protocol.errors import ProtocolError
+from tidewire.protocol.frames import Subscribe
+
+from .feeds import FeedKey
+from .intervals import grant_interval_ms
+
+__all__ = ["channel_partitions", "resolve"]
+
+
+def resolve(
+    request: Subscribe, streams: Mapping[str, Stream], identity: Identity | None
+) -> FeedKey:
+    """The feed that ``request`` asks for; ``identity`` None is an anonymous client.
+
+    Raises ``ProtocolError``: ``unknown_channel``, ``forbidden``, ``unsupported`` (mode).
+    """
+    channel = parse_channel(request.channel)
+    stream = streams.get(channel.stream)
+    if stream is None or not _may_read(stream, identity, request.channel):
+        raise _refusal(stream, identity, request)
+    if channel.group is not None and stream.group == "none":
+        raise _fault(
+            request,
+            ErrorCode.UNKNOWN_CHANNEL,
+            f"stream {channel.stream} has no groups; subscribe to {channel.stream}",
+        )
+    mode = request.mode or stream.modes[0]
+    if mode not in stream.modes:
+        allowed = ", ".join(stream.modes)
+        raise _fault(
+            request, ErrorCode.UNSUPPORTED, f"stream {channel.stream} allows mode {allowed}"
+        )
+    return FeedKey(channel, mode, grant_interval_ms(request.interval_ms, stream.min_interval_ms))
+
+
+def channel_partitions(channel: Channel, partitions: int) -> tuple[int, ...]:
+    """The partitions that hold a channel: one for a group, all for the whole stream."""
+    if channel.group is None:
+        return tuple(range(partitions))
+    return (partition_of(channel.group.encode(), partitions),)
+
+
+def _may_read(stream: Stream, identity: Identity | None, channel: str) -> bool:
+    if stream.public:
+        return True
+    return identity is not None and identity.may(Action.SUBSCRIBE, channel)
+
+
+def _refusal(stream: Stream | None, identity: Identity | None, request: Subscribe) -> ProtocolError:
+    if stream is None:
+        return _fault(request, ErrorCode.UNKNOWN_CHANNEL, f"there is no channel {request.channel}")
+    if identity is None:
+        return _fault(
+            request, ErrorCode.FORBIDDEN, f"{request.channel} is not public: say hello with a token"
+        )
+    return _fault(request, ErrorCode.FORBIDDEN, f"the token does not allow {request.channel}")
+
+
+def _fault(request: Subscribe, code: ErrorCode, message: str) -> ProtocolError:
+    return ProtocolError(code, message, request_id=request.id)

@@ -1,0 +1,198 @@
+"""The protocol state of one connection: what each frame asks for, and which deadline is next.
+
+Sans-I/O: a frame goes in, actions come out; the shell carries them out in order.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from tidewire.protocol.codec import decode_frame
+from tidewire.protocol.codes import CloseCode, ErrorCode
+from tidewire.protocol.errors import ProtocolError
+from tidewire.protocol.frames import (
+    ClientMessage,
+    Hello,
+    Refresh,
+    Subscribe,
+    Unsubscribe,
+    UpdateSubscription,
+)
+from tidewire.protocol.server_frames import encode_error
+
+from .allowance import Allowance
+from .limits import Limits
+
+__all__ = [
+    "Action",
+    "Authenticate",
+    "Close",
+    "Deadline",
+    "Perform",
+    "Reply",
+    "Session",
+    "SessionState",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Send this message (bytes of one envelope)."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End the connection with a close frame."""
+
+    code: CloseCode
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """Verify the credentials of a `hello` or `refresh`, then tell the session."""
+
+    message: Hello | Refresh
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """Carry out a request about subscriptions."""
+
+    request: Subscribe | UpdateSubscription | Unsubscribe
+
+
+Action = Reply | Close | Authenticate | Perform
+
+
+class SessionState(Enum):
+    AWAITING_HELLO = auto()
+    AUTHENTICATING = auto()
+    ACTIVE = auto()
+    CLOSED = auto()
+
+
+class Deadline(Enum):
+    """What becomes due when nothing happens before."""
+
+    HELLO = auto()
+    EXPIRY = auto()
+    AGE = auto()
+
+
+class Session:
+    """Protocol state machine of one connection; times are monotonic seconds."""
+
+    __slots__ = (
+        "_age_at",
+        "_allowance",
+        "_bad_frames",
+        "_expires_at",
+        "_hello_by",
+        "_limits",
+        "state",
+    )
+
+    def __init__(self, limits: Limits, now: float, *, age: float) -> None:
+        self._limits = limits
+        self.state = SessionState.AWAITING_HELLO
+        self._allowance = Allowance(limits.messages_in, limits.messages_in_window, now)
+        self._hello_by = now + limits.hello_timeout
+        self._age_at = now + age
+        self._expires_at: float | None = None
+        self._bad_frames = 0
+
+    def receive_text(self, data: bytes, now: float) -> Iterator[Action]:
+        """The actions that a text frame asks for; to be carried out as they come."""
+        try:
+            messages = decode_frame(data)
+        except ProtocolError as fault:
+            yield from self._bad_frame(fault)
+            return
+        for message in messages:
+            if self.state is SessionState.CLOSED:
+                return
+            yield from self._on_message(message, now)
+
+    def receive_binary(self) -> Iterator[Action]:
+        """The protocol is text; a binary frame is a fault."""
+        yield from self._bad_frame(
+            ProtocolError(ErrorCode.BAD_REQUEST, "frames are text, this one was binary")
+        )
+
+    def welcome(self, expires_at: float | None) -> None:
+        """The credentials of `hello` or `refresh` were accepted, until ``expires_at``."""
+        self.state = SessionState.ACTIVE
+        self._expires_at = expires_at
+
+    def closed(self) -> None:
+        self.state = SessionState.CLOSED
+
+    def next_deadline(self) -> tuple[float, Deadline]:
+        """What becomes due first, and when."""
+        if self.state is not SessionState.ACTIVE:
+            return self._hello_by, Deadline.HELLO
+        if self._expires_at is not None and self._expires_at <= self._age_at:
+            return self._expires_at, Deadline.EXPIRY
+        return self._age_at, Deadline.AGE
+
+    def said_goaway(self, close_at: float) -> None:
+        """The client was told to move; at ``close_at`` it is moved."""
+        self._age_at = close_at
+
+    def _bad_frame(self, fault: ProtocolError) -> Iterator[Action]:
+        if self.state is SessionState.AWAITING_HELLO:
+            yield self._close(CloseCode.BAD_REQUEST, "the first message is hello")
+            return
+        self._bad_frames += 1
+        yield Reply(encode_error(fault))
+        if self._bad_frames >= self._limits.bad_frames:
+            yield self._close(CloseCode.BAD_REQUEST, "repeated frames that are not the protocol")
+
+    def _on_message(self, message: ClientMessage | ProtocolError, now: float) -> Iterator[Action]:
+        if isinstance(message, ProtocolError):
+            yield from self._on_fault(message)
+        elif isinstance(message, Hello):
+            yield from self._on_hello(message)
+        elif self.state is not SessionState.ACTIVE:
+            yield self._close(CloseCode.BAD_REQUEST, "the first message is hello")
+        elif wait := self._allowance.take(now):
+            yield Reply(encode_error(_rate_limited(message.id, wait)))
+        elif isinstance(message, Refresh):
+            yield Authenticate(message)
+        else:
+            yield Perform(message)
+
+    def _on_hello(self, hello: Hello) -> Iterator[Action]:
+        if self.state is not SessionState.AWAITING_HELLO:
+            fault = ProtocolError(
+                ErrorCode.BAD_REQUEST, "hello was said already", request_id=hello.id
+            )
+            yield Reply(encode_error(fault))
+            return
+        self.state = SessionState.AUTHENTICATING
+        yield Authenticate(hello)
+
+    def _on_fault(self, fault: ProtocolError) -> Iterator[Action]:
+        if fault.code is ErrorCode.UNSUPPORTED_VERSION:
+            yield Reply(encode_error(fault))
+            yield self._close(CloseCode.UNSUPPORTED_VERSION, fault.message)
+        elif self.state is SessionState.AWAITING_HELLO:
+            yield self._close(CloseCode.BAD_REQUEST, fault.message)
+        else:
+            yield Reply(encode_error(fault))
+
+    def _close(self, code: CloseCode, reason: str) -> Close:
+        self.state = SessionState.CLOSED
+        return Close(code, reason)
+
+
+def _rate_limited(request_id: int | None, wait: float) -> ProtocolError:
+    return ProtocolError(
+        ErrorCode.RATE_LIMITED,
+        "too many messages; wait before the next",
+        request_id=request_id,
+        retry_after_ms=max(1, round(wait * 1000)),
+    )

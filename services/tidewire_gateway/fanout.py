@@ -1,0 +1,150 @@
+"""Flush feeds when they are due and write each frame to everybody, in slices of the event loop.
+
+A frame is built once; writing it is one call per connection, with no task, queue or await beside it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from itertools import groupby, islice
+
+from .core.coalescing import Batch
+from .core.events import Event
+from .core.feeds import Feed, Flush, Urgency, events_at_or_after
+from .core.outbox import updates_frames
+from .core.subscriptions import Subscription, SubscriptionState
+from .instruments import Instruments
+
+__all__ = ["Fanout"]
+
+_SLICE = 200
+"""Connections written to before the loop may do something else: 1,000 writes hold it for 5 ms."""
+
+
+class _Job:
+    """One flush on its way to those who were attached when it was taken."""
+
+    __slots__ = ("data", "events", "feed", "frames", "prior", "reached", "sequence", "waiting")
+
+    def __init__(self, feed: Feed, flush: Flush, frames: Sequence[bytes]) -> None:
+        self.feed = feed
+        self.data = b"".join(frames)
+        self.frames = len(frames)
+        self.events = len(flush.batch.events)
+        self.prior = flush.prior
+        self.sequence = flush.sequence
+        self.waiting = iter(list(feed.attached))
+        self.reached = 0
+
+    def write(self, subscription: Subscription) -> None:
+        """Write the flush to one subscription, unless it has it, left, or its socket is behind."""
+        if subscription.sequence >= self.sequence:
+            return
+        receiver = subscription.receiver
+        if receiver.is_congested:
+            self.feed.detach(subscription, SubscriptionState.LAGGING, self.prior)
+        else:
+            subscription.sequence = self.sequence
+            receiver.write(self.data)
+            self.reached += 1
+
+
+class Fanout:
+    """Schedules flushes and carries them out. ``max_frame`` is in bytes."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, instruments: Instruments, *, max_frame: int
+    ) -> None:
+        self._loop = loop
+        self._instruments = instruments
+        self._max_frame = max_frame
+        self._due: list[Feed] = []
+        self._jobs: deque[_Job] = deque()
+        self._is_writing = False
+
+    def offer(self, feed: Feed, event: Event, now: float) -> None:
+        """Give an event to a feed and see to its flush; ``now`` is the loop's time."""
+        urgency = feed.offer(event, now)
+        if urgency is Urgency.NOW:
+            self._flush_this_turn(feed)
+        elif urgency is Urgency.LATER:
+            feed.is_scheduled = True
+            self._loop.call_at(feed.last_flush_at + feed.interval, self._interval_passed, feed)
+
+    def settle(self, subscription: Subscription) -> None:
+        """Write what is on its way to one subscription now, before it leaves its feed."""
+        if subscription.is_attached:
+            for job in self._jobs:
+                if job.feed is subscription.feed:
+                    job.write(subscription)
+
+    def _flush_this_turn(self, feed: Feed) -> None:
+        """Flush once the records of this turn of the loop are all in: a burst shares its frame."""
+        feed.is_scheduled = True
+        if not self._due:
+            self._loop.call_soon(self._flush_due)
+        self._due.append(feed)
+
+    def _flush_due(self) -> None:
+        due, self._due = self._due, []
+        for feed in due:
+            self._flush(feed)
+
+    def _interval_passed(self, feed: Feed) -> None:
+        """The timer of a feed; a full window may have flushed it meanwhile."""
+        if not feed.is_scheduled:
+            return
+        due_at = feed.last_flush_at + feed.interval
+        if self._loop.time() + 0.001 < due_at:
+            self._loop.call_at(due_at, self._interval_passed, feed)
+        else:
+            self._flush(feed)
+
+    def _flush(self, feed: Feed) -> None:
+        started_at = self._loop.time()
+        flush = feed.take_flush(started_at)
+        if not flush.batch.events and not flush.joining:
+            return
+        if feed.attached:
+            frames = updates_frames(feed.sub, flush.position, flush.batch, self._max_frame)
+            self._start(_Job(feed, flush, frames))
+            self._instruments.flushed(flush.batch)
+        self._let_join(feed, flush)
+        self._instruments.flush_time.observe(self._loop.time() - started_at)
+
+    def _let_join(self, feed: Feed, flush: Flush) -> None:
+        """Give each newcomer the part of the flush that its snapshot does not cover, and attach it."""
+        by_position = groupby(flush.joining, key=lambda s: id(s.offsets))
+        for _, group in by_position:
+            newcomers = list(group)
+            events = events_at_or_after(flush.batch.events, newcomers[0].offsets)
+            frames = updates_frames(
+                feed.sub, feed.sent_position(), Batch(events, 0), self._max_frame
+            )
+            data = b"".join(frames)
+            for subscription in newcomers:
+                subscription.receiver.write(data)
+                feed.attach(subscription)
+            self._instruments.delivered(len(newcomers), len(events), len(frames), len(data))
+
+    def _start(self, job: _Job) -> None:
+        self._jobs.append(job)
+        if not self._is_writing:
+            self._write_slice()
+
+    def _write_slice(self) -> None:
+        """Write to the next `_SLICE` connections, of one job or of several."""
+        left = _SLICE
+        while left > 0 and self._jobs:
+            job = self._jobs[0]
+            taken = 0
+            for subscription in islice(job.waiting, left):
+                job.write(subscription)
+                taken += 1
+            if taken < left:
+                self._jobs.popleft()
+                self._instruments.delivered(job.reached, job.events, job.frames, len(job.data))
+            left -= max(taken, 1)
+        self._is_writing = bool(self._jobs)
+        if self._is_writing:
+            self._loop.call_soon(self._write_slice)

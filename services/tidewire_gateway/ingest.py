@@ -1,0 +1,158 @@
+"""Records into events: decode, keep in the partition's log, offer to the feeds that want them."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+
+from tidewire.config.streams import Stream
+from tidewire.kafka.records import Bounds, Fetched, Record, TopicPartition
+from tidewire.telemetry.logging import get_logger
+
+from .core.decoding import Decoder, Rejected
+from .core.feed_index import FeedIndex
+from .core.feeds import Topology
+from .core.history import History
+from .core.partition_log import PartitionLog
+from .fanout import Fanout
+from .instruments import Instruments
+
+__all__ = ["Ingest"]
+
+_TURN = 0.005
+"""Seconds of work before the loop may do something else."""
+
+_log = get_logger(__name__)
+
+
+class _Source:
+    """A stream's topic being read: how to decode it, and where each partition counts as caught up."""
+
+    __slots__ = ("decoder", "live_from", "name", "stream", "topology")
+
+    def __init__(self, name: str, stream: Stream, topology: Topology, decoder: Decoder) -> None:
+        self.name = name
+        self.stream = stream
+        self.topology = topology
+        self.decoder = decoder
+        self.live_from: dict[int, int] = {}
+
+
+class Ingest:
+    """Takes what the reader fetched, in order. ``on_live`` is called with a stream's name."""
+
+    def __init__(
+        self,
+        index: FeedIndex,
+        fanout: Fanout,
+        instruments: Instruments,
+        history: History,
+        *,
+        on_live: Callable[[str], None],
+    ) -> None:
+        self._index = index
+        self._fanout = fanout
+        self._instruments = instruments
+        self._history = history
+        self._on_live = on_live
+        self._by_topic: dict[str, _Source] = {}
+        self._loop = asyncio.get_running_loop()
+
+    def add_stream(self, name: str, topology: Topology, decoder: Decoder) -> None:
+        self._by_topic[topology.topic] = _Source(name, decoder.stream, topology, decoder)
+
+    def is_table(self, topic: str) -> bool:
+        return self._by_topic[topic].stream.table
+
+    def open(self, partition: TopicPartition, start: int, bounds: Bounds) -> None:
+        """Begin a partition at ``start``; it is live once everything below ``bounds.end`` was read."""
+        source = self._by_topic[partition.topic]
+        source.topology.logs[partition.partition] = PartitionLog(
+            start, is_table=source.stream.table
+        )
+        source.live_from[partition.partition] = bounds.end
+        self._check_live(source, partition.partition)
+
+    def close(self, partition: TopicPartition) -> None:
+        """Forget a partition that nobody needs any more."""
+        topology = self._by_topic[partition.topic].topology
+        log = topology.logs.pop(partition.partition, None)
+        topology.live.discard(partition.partition)
+        if log is not None:
+            self._history.forget(log)
+
+    async def take(self, fetched: Fetched) -> None:
+        """Work through one fetch, yielding to the loop every few milliseconds."""
+        turn_ends = time.monotonic() + _TURN
+        for record in fetched.records:
+            self._take_record(record)
+            if time.monotonic() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = time.monotonic() + _TURN
+        self._instruments.consumed.inc(len(fetched.records))
+        for partition, next_offset in fetched.next_offsets.items():
+            self._advance(partition, next_offset)
+
+    def tend(self) -> None:
+        """Let go of what is too old, in every partition."""
+        now_ms = _now_ms()
+        for log in self._logs().values():
+            self._history.tend(log, now_ms)
+
+    def lag(self, ends: Mapping[TopicPartition, int]) -> int:
+        """Records between what was read and the given ends."""
+        logs = self._logs()
+        return sum(max(0, end - logs[tp].next_offset) for tp, end in ends.items() if tp in logs)
+
+    def _take_record(self, record: Record) -> None:
+        source = self._by_topic.get(record.topic)
+        log = None if source is None else source.topology.logs.get(record.partition)
+        if source is None or log is None or record.offset < log.next_offset:
+            return
+        try:
+            event = source.decoder.decode(record)
+        except Rejected as rejected:
+            self._reject(record, rejected)
+            log.advance(record.offset + 1)
+            return
+        is_live = record.partition in source.topology.live
+        self._history.append(log, event, _now_ms(), is_live=is_live)
+        now = self._loop.time()
+        for feed in self._index.wanting(source.name, event):
+            self._fanout.offer(feed, event, now)
+
+    def _reject(self, record: Record, rejected: Rejected) -> None:
+        self._instruments.rejected(rejected.reason)
+        _log.warning(
+            "record skipped",
+            reason=str(rejected.reason),
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+        )
+
+    def _advance(self, partition: TopicPartition, next_offset: int) -> None:
+        source = self._by_topic.get(partition.topic)
+        log = None if source is None else source.topology.logs.get(partition.partition)
+        if source is not None and log is not None:
+            log.advance(next_offset)
+            self._check_live(source, partition.partition)
+
+    def _check_live(self, source: _Source, partition: int) -> None:
+        topology = source.topology
+        if (
+            partition not in topology.live
+            and topology.logs[partition].next_offset >= source.live_from[partition]
+        ):
+            topology.live.add(partition)
+            self._on_live(source.name)
+
+    def _logs(self) -> dict[TopicPartition, PartitionLog]:
+        return {
+            TopicPartition(topic, partition): log
+            for topic, source in self._by_topic.items()
+            for partition, log in source.topology.logs.items()
+        }
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,71 @@
+"""What the gateway counts: the metric table's children, bound once so that counting is cheap."""
+
+import time
+from collections.abc import Callable
+
+from tidewire.protocol.codes import ErrorCode, Recovered
+from tidewire.telemetry.metrics import Metrics, label_or_other
+
+from .core.coalescing import Batch
+
+__all__ = ["Instruments"]
+
+
+class Instruments:
+    """Named after what happens, so that the code that counts reads like what it does.
+
+    ``clock`` gives Unix seconds: an event's age is measured against its record's timestamp.
+    """
+
+    def __init__(self, metrics: Metrics, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self.metrics = metrics
+        self.connections = metrics.gauge("connections")
+        self.subscriptions = metrics.gauge("subscriptions")
+        self.feeds = metrics.gauge("feeds")
+        self.partitions = metrics.gauge("partitions_assigned")
+        self.lag = metrics.gauge("consumer_lag_records")
+        self.loop_lag = metrics.gauge("loop_lag_seconds")
+        self.consumed = metrics.counter("events_consumed_total")
+        self.round_trip = metrics.histogram("ping_rtt_seconds")
+        self.flush_time = metrics.histogram("flush_seconds")
+        self._coalesced = metrics.counter("events_coalesced_total")
+        self._events = metrics.counter("events_delivered_total")
+        self._frames = metrics.counter("frames_delivered_total")
+        self._bytes = metrics.counter("bytes_delivered_total")
+        self._freshness = metrics.histogram("freshness_seconds")
+        self._batch = metrics.histogram("batch_events")
+        self._rejected = metrics.counters("events_rejected_total", "reason")
+        self._resumes = metrics.counters("resumes_total", "outcome")
+        self._handshakes = metrics.counters("handshakes_total", "outcome")
+        self._errors = metrics.counters("errors_total", "code")
+        self._closes = metrics.counters("closes_total", "code")
+
+    def flushed(self, batch: Batch) -> None:
+        """A batch is being written: its size, what it folded, and the age of its oldest event."""
+        self._batch.observe(len(batch.events))
+        self._coalesced.inc(batch.coalesced)
+        if batch.events:
+            oldest = min(event.ts_ms for event in batch.events)
+            self._freshness.observe(max(0.0, self._clock() - oldest / 1000))
+
+    def delivered(self, connections: int, events: int, frames: int, size: int) -> None:
+        """The same frames went to so many connections; ``size`` is their bytes together."""
+        self._events.inc(connections * events)
+        self._frames.inc(connections * frames)
+        self._bytes.inc(connections * size)
+
+    def rejected(self, reason: str) -> None:
+        label_or_other(self._rejected, reason).inc()
+
+    def resumed(self, outcome: Recovered) -> None:
+        self._resumes[outcome].inc()
+
+    def handshake(self, outcome: str) -> None:
+        self._handshakes[outcome].inc()
+
+    def error(self, code: ErrorCode) -> None:
+        self._errors[code].inc()
+
+    def closed(self, code: int) -> None:
+        label_or_other(self._closes, str(code)).inc()

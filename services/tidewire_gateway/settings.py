@@ -1,0 +1,84 @@
+"""What a gateway node is told from outside, under ``TIDEWIRE_GATEWAY__``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import SettingsConfigDict
+
+from tidewire.config.settings import ServiceSettings
+from tidewire.kafka.settings import KafkaSettings
+
+from .core.limits import Limits
+
+__all__ = ["GatewaySettings", "LimitSettings"]
+
+_Seconds = Annotated[float, Field(gt=0, le=86_400)]
+_Count = Annotated[int, Field(ge=1, le=10_000_000)]
+_Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
+_DEFAULTS = Limits()
+
+
+class LimitSettings(BaseModel):
+    """`Limits`, each one a setting; durations in seconds, sizes in bytes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_frame_in: _Bytes = _DEFAULTS.max_frame_in
+    max_frame_out: Annotated[int, Field(ge=16 * 1024, le=1 << 30)] = _DEFAULTS.max_frame_out
+    messages_in: _Count = _DEFAULTS.messages_in
+    messages_in_window: _Seconds = _DEFAULTS.messages_in_window
+    subscriptions_per_connection: _Count = _DEFAULTS.subscriptions_per_connection
+    feeds_per_node: _Count = _DEFAULTS.feeds_per_node
+    hello_timeout: _Seconds = _DEFAULTS.hello_timeout
+    ping_interval: _Seconds = _DEFAULTS.ping_interval
+    unanswered_pings: _Count = _DEFAULTS.unanswered_pings
+    connection_age: _Seconds = _DEFAULTS.connection_age
+    connection_age_jitter: Annotated[float, Field(ge=0, lt=1)] = _DEFAULTS.connection_age_jitter
+    goaway_window: _Seconds = _DEFAULTS.goaway_window
+    live_timeout: _Seconds = _DEFAULTS.live_timeout
+    high_water: _Bytes = _DEFAULTS.high_water
+    stall_timeout: _Seconds = _DEFAULTS.stall_timeout
+    bad_frames: _Count = _DEFAULTS.bad_frames
+
+    def to_limits(self) -> Limits:
+        return Limits(**self.model_dump())
+
+
+class GatewaySettings(ServiceSettings):
+    """One gateway node. Durations in seconds, sizes in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="TIDEWIRE_GATEWAY__")
+
+    node: str = Field(
+        default="node-1",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="name that clients are told",
+    )
+    host: str = Field(default="127.0.0.1", description="address of the public port")
+    port: int = Field(default=8080, ge=0, le=65_535, description="public port; 0: a free one")
+    internal_host: str = Field(default="127.0.0.1", description="address of the internal port")
+    internal_port: int = Field(
+        default=0, ge=0, le=65_535, description="metrics and health; 0: a free one"
+    )
+    streams: Path = Field(description="path of streams.yaml")
+    kafka: KafkaSettings = KafkaSettings(client_id="tidewire-gateway")
+    token_key_file: Path | None = Field(
+        default=None, description="HS256 key that tokens are checked with; none: anonymous only"
+    )
+    static: dict[str, Path] = Field(
+        default_factory=dict, description="URL prefix → folder of files to serve"
+    )
+    dev: bool = Field(default=False, description="development: logs for people")
+    log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")
+    ready_json: bool = Field(default=False, description="print one JSON line when ready")
+    log_window: _Seconds = Field(default=120.0, description="events kept in memory, by age")
+    log_bytes: _Bytes = Field(
+        default=64 * 1024 * 1024, description="events kept in memory, by size"
+    )
+    tombstone_ttl: _Seconds = Field(
+        default=86_400.0,
+        description="how long removals are remembered; at most delete.retention.ms of the topics",
+    )
+    linger: _Seconds = Field(default=30.0, description="partitions nobody needs are read so long")
+    limits: LimitSettings = LimitSettings()

@@ -1,0 +1,55 @@
+"""``python -m tidewire_publisher``: settings from the environment, exit code 2 when they are wrong."""
+
+import sys
+
+from tidewire.config.listening import bind
+from tidewire.config.settings import load_settings
+from tidewire.config.streams_file import load_streams
+from tidewire.errors import TidewireError
+from tidewire.identity.keys import load_key
+from tidewire.identity.tokens import TokenVerifier
+from tidewire.kafka.aiokafka_clients import AiokafkaWriter
+from tidewire.telemetry.logging import configure_logging, get_logger
+
+from .app import create_app
+from .server import serve
+from .settings import PREFIX, PublisherSettings
+
+__all__ = ["main"]
+
+_UNUSABLE = 2
+
+
+def main() -> int:
+    """Run the publisher; returns the exit code."""
+    try:
+        settings = load_settings(PublisherSettings)
+        streams = load_streams(settings.streams).streams
+        key = load_key(settings.token_key_file) if settings.token_key_file else None
+        sock = bind(settings.host, settings.port, f"{PREFIX}PORT")
+    except TidewireError as e:
+        sys.stderr.write(f"tidewire-publisher: {e}\n")
+        return _UNUSABLE
+    configure_logging("publisher", dev=settings.dev, level=settings.log_level)
+    if settings.dev:
+        get_logger("tidewire_publisher").warning(
+            "development mode: requests without a token are accepted"
+        )
+    with sock:
+        app = create_app(
+            settings,
+            streams=streams,
+            verifier=TokenVerifier(key) if key else None,
+            writer=AiokafkaWriter(settings.kafka),
+        )
+        serve(
+            app,
+            sock,
+            shutdown_timeout=settings.shutdown_timeout,
+            is_ready_told=settings.ready_json,
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

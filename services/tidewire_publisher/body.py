@@ -1,0 +1,61 @@
+"""Reading a request's body: bounded in bytes and in time."""
+
+import asyncio
+from http import HTTPStatus
+
+from fastapi import Request
+
+from .core.problems import Problem, ProblemError
+
+__all__ = ["declared_size", "read_body"]
+
+_DISCARDED_BYTES = 64 * 1024 * 1024  # what is read and thrown away rather than cut off
+_HANG_UP = {"Connection": "close"}
+
+
+def declared_size(request: Request, max_bytes: int) -> int:
+    """The body's size as declared, the most it may be where it is not; raises ``ProblemError`` (413)."""
+    text = request.headers.get("content-length", "")
+    if not text.isdigit():
+        return max_bytes
+    size = int(text)
+    if size > max_bytes:
+        raise _too_large(max_bytes, hang_up=size > _DISCARDED_BYTES)
+    return size
+
+
+async def read_body(request: Request, max_bytes: int, timeout: float) -> bytes:  # noqa: ASYNC109 # answers with a status of its own
+    """The whole body; raises ``ProblemError`` (408, 413), ``ClientDisconnect``."""
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(timeout):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > max_bytes:
+                    raise _too_large(max_bytes, hang_up=True)
+                chunks.append(chunk)
+    except TimeoutError:
+        raise ProblemError(
+            Problem(
+                "body-timeout",
+                HTTPStatus.REQUEST_TIMEOUT,
+                "The body did not arrive",
+                f"the body was not complete after {timeout:g} s: send it faster, or less of it",
+                headers=_HANG_UP,
+            )
+        ) from None
+    return b"".join(chunks)
+
+
+def _too_large(max_bytes: int, *, hang_up: bool) -> ProblemError:
+    return ProblemError(
+        Problem(
+            "body-too-large",
+            HTTPStatus(413),
+            "The body is too large",
+            f"more than {max_bytes} bytes: send several smaller requests",
+            headers=_HANG_UP if hang_up else {},
+            outcome="too_large",
+        )
+    )

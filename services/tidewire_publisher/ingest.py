@@ -1,0 +1,91 @@
+"""Events to Kafka: stays connected, publishes with a deadline."""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+
+from tidewire.errors import TidewireError
+from tidewire.kafka.errors import BrokerUnavailableError, KafkaError
+from tidewire.publishing import AsyncPublisher, Event
+from tidewire.telemetry.logging import get_logger
+
+from .core.answers import Outcome
+
+__all__ = ["EventIngest"]
+
+_log = get_logger("tidewire_publisher.ingest")
+_FIRST_RETRY = 0.5
+_LONGEST_RETRY = 5.0
+
+
+class EventIngest:
+    """Owns the publisher. Until Kafka answers for the first time, publishing is refused, not queued."""
+
+    def __init__(
+        self, publisher: AsyncPublisher, *, publish_timeout: float, close_timeout: float
+    ) -> None:
+        self._publisher = publisher
+        self._publish_timeout = publish_timeout
+        self._close_timeout = close_timeout
+        self._is_connected = False
+        self._connecting: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect; where no broker answers, go on trying in the background."""
+        if not await self._connect():
+            self._connecting = asyncio.create_task(self._keep_connecting(), name="connect-kafka")
+
+    async def close(self) -> None:
+        """Flush what was accepted and disconnect, within the close timeout."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+        try:
+            async with asyncio.timeout(self._close_timeout):
+                await self._publisher.close()
+        except (TidewireError, TimeoutError) as e:
+            _log.error("closed before Kafka had acknowledged everything", reason=str(e))
+
+    async def publish_all(self, stream: str, events: Sequence[Event]) -> tuple[Outcome, ...]:
+        """Publish all, in order per key; answers per event, at the latest after the publish timeout."""
+        if not self._is_connected:
+            raise BrokerUnavailableError("Kafka has not answered yet; nothing was written")
+        tasks = [
+            asyncio.create_task(self._publisher.publish_event(stream, event)) for event in events
+        ]
+        try:
+            await asyncio.wait(tasks, timeout=self._publish_timeout)
+        finally:
+            for task in tasks:
+                task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        return tuple(self._outcome(result) for result in results)
+
+    def _outcome(self, result: object) -> Outcome:
+        if isinstance(result, asyncio.CancelledError):
+            return BrokerUnavailableError(
+                f"Kafka did not acknowledge within {self._publish_timeout:g} s: the event may have "
+                "been written or not"
+            )
+        if isinstance(result, BaseException) and not isinstance(result, TidewireError):
+            raise result
+        assert isinstance(result, tuple | TidewireError)
+        return result  # type: ignore[return-value] # publish_event's answer, seen through gather
+
+    async def _connect(self) -> bool:
+        try:
+            await self._publisher.start()
+        except KafkaError as e:
+            _log.warning("Kafka cannot be reached", reason=str(e))
+            return False
+        self._is_connected = True
+        _log.info("connected to Kafka")
+        return True
+
+    async def _keep_connecting(self) -> None:
+        longest = _FIRST_RETRY
+        while True:
+            await asyncio.sleep(secrets.SystemRandom().uniform(0, longest))
+            if await self._connect():
+                return
+            longest = min(2 * longest, _LONGEST_RETRY)

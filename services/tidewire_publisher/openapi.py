@@ -1,0 +1,112 @@
+"""What OpenAPI says of the publish operation."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from .core.problems import CONTENT_TYPE
+from .core.requests import CLOUDEVENT, CLOUDEVENTS, JSON
+
+__all__ = ["PUBLISH_RESPONSES", "REQUEST_BODY", "TOKEN_SECURITY", "Published"]
+
+
+class Position(BaseModel):
+    topic: str
+    partition: int = Field(ge=0)
+    offset: int = Field(ge=0)
+
+
+class Published(BaseModel):
+    """Where each event was written, in the order of the request."""
+
+    events: list[Position]
+
+
+class FieldError(BaseModel):
+    field: str = Field(description="as sent; `[3].key` is in the batch's fourth event")
+    message: str
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = Field(description="urn:tidewire:problem:<name>")
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] | None = None
+    events: list[Position | None] | None = Field(
+        default=None,
+        description="for a batch that was written in part: positions, null for an event that was not",
+    )
+
+
+_TEXT_MAP = {"type": "object", "additionalProperties": {"type": "string"}}
+_EVENT = {
+    "type": "object",
+    "required": ["key", "data"],
+    "additionalProperties": False,
+    "properties": {
+        "key": {"type": "string", "minLength": 1, "description": "the entity the event is about"},
+        "data": {"description": "any JSON, published as it is written; null removes the entity"},
+        "headers": _TEXT_MAP | {"description": "further Kafka headers"},
+    },
+}
+_TEXT = {"type": "string", "minLength": 1}
+_CLOUDEVENT = {
+    "type": "object",
+    "required": ["specversion", "id", "source", "type", "data"],
+    "anyOf": [{"required": ["partitionkey"]}, {"required": ["subject"]}],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": _TEXT,
+        "source": _TEXT,
+        "type": _TEXT,
+        "time": {"type": "string", "format": "date-time"},
+        "subject": _TEXT | {"description": "the key where there is no partitionkey"},
+        "partitionkey": _TEXT | {"description": "the key: the entity the event is about"},
+        "datacontenttype": {"const": "application/json"},
+        "data": {"description": "any JSON, published as it is written; null removes the entity"},
+    },
+    "additionalProperties": {"type": ["string", "integer", "boolean"]},
+}
+_EXAMPLE = {"key": "JFK/B6-704", "data": {"state": "departed", "delay_minutes": 3}}
+
+REQUEST_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        JSON: {
+            "schema": {"oneOf": [_EVENT, {"type": "array", "minItems": 1, "items": _EVENT}]},
+            "examples": {"one": {"value": _EXAMPLE}, "batch": {"value": [_EXAMPLE]}},
+        },
+        CLOUDEVENT: {"schema": _CLOUDEVENT},
+        CLOUDEVENTS: {"schema": {"type": "array", "minItems": 1, "items": _CLOUDEVENT}},
+    },
+}
+
+_REFUSALS = {
+    400: "The body is not JSON; or a token came in the query string",
+    401: "A good token is needed",
+    403: "The token has no right to publish to this stream",
+    404: "There is no such stream",
+    408: "The body did not arrive in time",
+    413: "The body, the batch or an event is too large",
+    415: "The media type is not taken",
+    422: "An event cannot be published; `errors` names the fields",
+    502: "Kafka refused the event",
+    503: "Kafka is away or slow, or the topic is missing; try again after `Retry-After` seconds",
+}
+PUBLISH_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": text,
+        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+    }
+    | (
+        {"headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}}
+        if status == 503
+        else {}
+    )
+    for status, text in _REFUSALS.items()
+}
+TOKEN_SECURITY = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+PROBLEM_SCHEMA = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -1,0 +1,56 @@
+"""The publisher's settings: ``TIDEWIRE_PUBLISHER__…``."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from tidewire.config.listening import is_loopback
+from tidewire.config.settings import ServiceSettings
+from tidewire.kafka.settings import KafkaSettings
+
+__all__ = ["PREFIX", "PublisherSettings"]
+
+PREFIX = "TIDEWIRE_PUBLISHER__"
+
+
+class PublisherSettings(ServiceSettings):
+    """Documented, with defaults and units, in docs/configuration.md."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
+
+    streams: Path
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8081, ge=0, le=65535)
+    kafka: KafkaSettings = KafkaSettings(client_id="tidewire-publisher")
+    token_key_file: Path | None = None
+    dev: bool = False
+    ready_json: bool = False
+    max_event_bytes: int = Field(default=128 * 1024, ge=1)
+    max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1)
+    max_batch_events: int = Field(default=1000, ge=1, le=100_000)
+    max_pending_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    body_timeout: float = Field(default=30.0, gt=0)
+    publish_timeout: float = Field(default=10.0, gt=0)
+    shutdown_timeout: float = Field(default=8.0, gt=0)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        if self.dev and not is_loopback(self.host):
+            raise ValueError(
+                f"{PREFIX}HOST: development mode accepts requests without a token, so it listens on "
+                f"loopback only (is {self.host!r}); set 127.0.0.1, or {PREFIX}DEV=false"
+            )
+        if not self.dev and self.token_key_file is None:
+            raise ValueError(
+                f"{PREFIX}TOKEN_KEY_FILE: is not set; name the key that tokens are verified with, "
+                f"or set {PREFIX}DEV=true for development on this machine"
+            )
+        if self.max_pending_bytes < self.max_body_bytes:
+            raise ValueError(
+                f"{PREFIX}MAX_PENDING_BYTES: must be at least {PREFIX}MAX_BODY_BYTES "
+                f"({self.max_body_bytes}), or no request of that size is ever taken"
+            )
+        return self

@@ -1,0 +1,203 @@
+"""Settings of a service: environment, `.env` and a secrets directory, checked as a whole."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from dotenv import dotenv_values
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from .errors import ConfigError
+from .explain import did_you_mean, explain, known_keys
+
+__all__ = ["SECRETS_DIR_VARIABLE", "ServiceSettings", "load_settings", "redacted", "variable_of"]
+
+SECRETS_DIR_VARIABLE = "TIDEWIRE_SECRETS_DIR"
+_DELIMITER = "__"
+_MAX_SECRET_BYTES = 1 << 20
+_SECRET_NAME = re.compile(
+    r"password|passphrase|secret|credential|(token|api)_?key(?!_file)|_token$"
+)
+_MASK = "**********"
+
+
+class ServiceSettings(BaseSettings):
+    """Base of a service's settings; a subclass sets ``env_prefix``, such as ``TIDEWIRE_GATEWAY__``.
+
+    Constructed directly it takes its arguments and nothing else; `load_settings` reads the world.
+    """
+
+    model_config = SettingsConfigDict(
+        env_nested_delimiter=_DELIMITER, extra="forbid", frozen=True, env_file=None
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def load_settings(
+    settings: type[S],
+    *,
+    environ: Mapping[str, str] | None = None,
+    env_file: Path | None = Path(".env"),
+) -> S:
+    """Read settings from the secrets directory, `.env` and the environment; the last one wins.
+
+    Raises ``ConfigError`` with a line ``VARIABLE: what is wrong; cure`` per problem, unknown
+    variables with the service's prefix included.
+    """
+    variables = _read_variables(os.environ if environ is None else environ, env_file)
+    problems = [_unknown(settings, name, known) for name, known in _strangers(settings, variables)]
+    try:
+        values = _VariablesSource(settings, variables)()
+        loaded = settings(**values)
+    except SettingsError as e:
+        problems.append(_not_json(settings, e))
+    except ValidationError as e:
+        errors = [d for d in e.errors(include_url=False) if d["type"] != "extra_forbidden"]
+        problems += [_sentence(settings, error) for error in errors]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return loaded
+
+
+def variable_of(settings: type[ServiceSettings], path: Sequence[str | int]) -> str:
+    """The environment variable that sets ``path``."""
+    prefix = settings.model_config.get("env_prefix", "")
+    return (prefix + _DELIMITER.join(map(str, path))).upper()
+
+
+def redacted(settings: ServiceSettings) -> dict[str, Any]:
+    """The settings as plain JSON values with every secret masked, for people to read."""
+    return {name: _redact(name, value) for name, value in settings.model_dump(mode="json").items()}
+
+
+class _VariablesSource(EnvSettingsSource):
+    """pydantic-settings' reading of variables, over a mapping instead of the process's environment."""
+
+    def __init__(self, settings: type[BaseSettings], variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        super().__init__(settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return self._variables
+
+
+def _read_variables(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
+    """All variables with lower-case names, the stronger source last."""
+    layers: list[Mapping[str, str | None]] = []
+    if secrets_dir := environ.get(SECRETS_DIR_VARIABLE):
+        layers.append(_read_secrets(Path(secrets_dir)))
+    if env_file is not None and env_file.is_file():
+        try:
+            layers.append(dotenv_values(env_file))
+        except (OSError, UnicodeDecodeError) as e:
+            raise ConfigError(f"{env_file}: cannot be read: {e}") from e
+    layers.append(environ)
+    return {k.lower(): v for layer in layers for k, v in layer.items() if v is not None}
+
+
+def _read_secrets(folder: Path) -> dict[str, str | None]:
+    """One file a variable, named like it; a closing newline does not belong to the value."""
+    if not folder.is_dir():
+        raise ConfigError(f"{SECRETS_DIR_VARIABLE}: {folder} is not a directory")
+    found: dict[str, str | None] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        try:
+            with path.open(encoding="utf-8") as file:
+                text = file.read(_MAX_SECRET_BYTES + 1)
+        except (OSError, UnicodeDecodeError) as e:
+            raise ConfigError(f"{path}: the secret cannot be read: {e}") from e
+        if len(text) > _MAX_SECRET_BYTES:
+            raise ConfigError(f"{path}: too large for a secret; is it the right file?")
+        found[path.name] = text.removesuffix("\n")
+    return found
+
+
+def _strangers(
+    settings: type[ServiceSettings], variables: Mapping[str, str]
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Variables with the service's prefix that set nothing, and what may stand in their place."""
+    prefix = settings.model_config.get("env_prefix", "").lower()
+    found = []
+    for name in sorted(variables):
+        if not prefix or not name.startswith(prefix):
+            continue
+        parts = name.removeprefix(prefix).split(_DELIMITER)
+        for depth, part in enumerate(parts):
+            known = known_keys(settings, parts[:depth])
+            if known and part not in known:
+                siblings = tuple(variable_of(settings, (*parts[:depth], k)) for k in known)
+                found.append((name.upper(), siblings))
+                break
+    return found
+
+
+def _unknown(settings: type[ServiceSettings], name: str, known: Sequence[str]) -> str:
+    return f"{name}: unknown setting; {did_you_mean(name, known)}"
+
+
+def _not_json(settings: type[ServiceSettings], error: SettingsError) -> str:
+    named = re.search(r'field "(\w+)"', str(error))
+    name = variable_of(settings, (named[1],)) if named else str(error)
+    return f'{name}: must be JSON, such as {{"name": "value"}}'
+
+
+def _sentence(settings: type[ServiceSettings], error: ErrorDetails) -> str:
+    place = error["loc"]
+    if not place:
+        return explain(error, (), {})
+    name = variable_of(settings, place)
+    if error["type"] == "missing":
+        return f"{name}: is not set; set it in the environment, in .env or as a secret file"
+    secret = bool(_SECRET_NAME.search(str(place[-1])))
+    return f"{name}: {explain(error, (), {}, secret=secret)}"
+
+
+def _redact(name: str, value: Any) -> Any:
+    match value:
+        case dict():
+            return {k: _redact(k, v) for k, v in value.items()}
+        case list():
+            return [_redact(name, v) for v in value]
+        case str() if value and _SECRET_NAME.search(name.lower()):
+            return _MASK
+        case str() if "://" in value and "@" in value:
+            return _without_password(value)
+        case _:
+            return value
+
+
+def _without_password(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return _MASK
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:{_MASK}@{host}"))

@@ -1,0 +1,40 @@
+"""Files that a run serves: the flights example's streams and page, and the JavaScript SDK."""
+
+import importlib
+from pathlib import Path
+from typing import Final, Protocol, cast
+
+from .errors import MissingProgramError
+
+__all__ = ["FlightsFiles", "flights_files", "javascript_sdk"]
+
+PACKAGE: Final = "tidewire_flights"
+TIDEWIRE: Final = Path(__file__).resolve().parents[1]
+
+
+class FlightsFiles(Protocol):
+    """What the example's package says about itself; it depends on Tidewire, not the other way."""
+
+    def dashboard_dir(self) -> Path: ...
+
+    def streams_file(self) -> Path: ...
+
+
+def flights_files() -> FlightsFiles:
+    try:
+        return cast("FlightsFiles", importlib.import_module(PACKAGE))
+    except ModuleNotFoundError as error:
+        if error.name != PACKAGE:
+            raise
+        raise MissingProgramError(
+            "the flights example is not installed: pip install ./examples/flights in a checkout, "
+            "or start with --example none --streams FILE"
+        ) from error
+
+
+def javascript_sdk() -> Path | None:
+    """The folder with ``tidewire.js``: in a checkout, or the copy inside an installed wheel."""
+    for folder in (TIDEWIRE.parents[1] / "sdk" / "js" / "src", TIDEWIRE / "sdk_js"):
+        if folder.is_dir():
+            return folder
+    return None

@@ -1,0 +1,22 @@
+"""Whom a run tells what happens."""
+
+from pathlib import Path
+from typing import Protocol
+
+from .running import Running
+
+__all__ = ["Report"]
+
+
+class Report(Protocol):
+    def step(self, part: str, text: str) -> None:
+        """Something that is done, on the way to ready or later."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Something went wrong that the run repairs by itself."""
+        ...
+
+    def ready(self, running: Running, data_dir: Path) -> None:
+        """Every part answers; told once."""
+        ...

@@ -1,0 +1,48 @@
+"""One run of `tidewire dev`: prepare, start Kafka and Redis, make the topics, hand over to the services."""
+
+from pathlib import Path
+from typing import Final
+
+from ..identity.keys import ensure_key
+from .data_dir import claimed
+from .example import FlightsFiles, flights_files, javascript_sdk
+from .infrastructure import infrastructure
+from .options import DevOptions
+from .parts import Common
+from .ports import require_free
+from .report import Report
+from .services import Services
+from .signals import StopRequest
+from .streams import merged, write_streams
+from .topics import apply_topics
+
+__all__ = ["run_dev"]
+
+PORT_CURE: Final = "choose another with --port (make: PORT=…), or end that program"
+
+
+def run_dev(options: DevOptions, report: Report, stop: StopRequest) -> None:
+    """Run everything until ``stop``; every part has ended on return.
+
+    Raises a `TidewireError` when something cannot start, or when a part other than a gateway ends.
+    """
+    if options.port:
+        require_free(options.port, PORT_CURE)
+    example = flights_files() if options.serves_example else None
+    streams = merged(example.streams_file() if example else None, options.streams)
+    with claimed(options.data_dir) as data_dir:
+        ensure_key(data_dir.token_key)
+        report.step("data", f"in {data_dir.root}")
+        with infrastructure(options, data_dir, stop) as ground:
+            report.step("broker", f"{options.broker}, at {ground.bootstrap}")
+            write_streams(data_dir, streams, epoch=ground.epoch)
+            report.step("topics", apply_topics(ground.bootstrap, streams, ground.topic_config))
+            common = Common(data_dir, ground.bootstrap, _static(example))
+            with Services(options, common, ground, report) as services:
+                services.run(stop)
+
+
+def _static(example: FlightsFiles | None) -> dict[str, Path]:
+    static = {} if example is None else {"/": example.dashboard_dir()}
+    sdk = javascript_sdk()
+    return static if sdk is None else static | {"/sdk/": sdk}

@@ -1,0 +1,56 @@
+"""The HS256 key file: hex text that only its owner may read."""
+
+import os
+import secrets
+from pathlib import Path
+
+from ..config.errors import ConfigError
+
+__all__ = ["ensure_key", "load_key"]
+
+MIN_KEY_BYTES = 32  # RFC 7518, 3.2: at least as long as the hash
+
+
+def load_key(path: Path) -> bytes:
+    """Read a key file; raises ``ConfigError`` naming the file and the cure."""
+    try:
+        text = path.read_text(encoding="ascii").strip()
+        key = bytes.fromhex(text)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: no such token key; `tidewire dev` makes one in its data directory, "
+            f"or make it with: (umask 077; openssl rand -hex {MIN_KEY_BYTES} > {path})"
+        ) from None
+    except OSError as e:
+        raise ConfigError(f"{path}: cannot read the token key: {e.strerror}") from e
+    except ValueError:
+        raise ConfigError(f"{path}: a token key is hex digits (0-9 a-f) and nothing else") from None
+    if len(key) < MIN_KEY_BYTES:
+        raise ConfigError(
+            f"{path}: a token key has at least {MIN_KEY_BYTES * 2} hex digits, "
+            f"this one {len(key) * 2}"
+        )
+    return key
+
+
+def ensure_key(path: Path) -> bytes:
+    """Read the key file; make it first (mode 0600, random) where there is none.
+
+    Safe against a second process that does the same: one key wins, both read it.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        try:
+            fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(fd, "w", encoding="ascii") as file:
+                file.write(secrets.token_hex(MIN_KEY_BYTES) + "\n")
+            os.link(draft, path)  # fails where another process was first: its key stands
+        except FileExistsError:
+            pass
+        except OSError as e:
+            raise ConfigError(f"{path}: cannot write the token key: {e.strerror}") from e
+        finally:
+            draft.unlink(missing_ok=True)
+    return load_key(path)

@@ -1,0 +1,119 @@
+"""Bearer tokens: HS256 JWTs made and verified with one shared key."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from .errors import ExpiredTokenError, InvalidTokenError
+from .rights import Action, Caps, allows, parse_pattern
+
+__all__ = ["AUDIENCE", "DEV_ISSUER", "Identity", "TokenVerifier", "issue_token"]
+
+AUDIENCE = "tidewire"
+DEV_ISSUER = "tidewire-dev"
+_ALGORITHM = "HS256"  # pinned: what the token's own header says is never trusted
+_REQUIRED = ["sub", "exp", "aud", "iss"]
+_MAX_TOKEN_CHARS = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a token speaks for; ``expires_at`` is Unix seconds."""
+
+    user: str
+    caps: Caps
+    expires_at: float
+
+    def may(self, action: Action, channel: str) -> bool:
+        return allows(self.caps, channel, action)
+
+
+class TokenVerifier:
+    """Turns a token into an ``Identity``. ``leeway``: seconds of clock difference that are forgiven."""
+
+    def __init__(self, key: bytes, *, issuer: str = DEV_ISSUER, leeway: float = 5.0) -> None:
+        self._key = key
+        self._issuer = issuer
+        self._leeway = leeway
+
+    def verify(self, token: str) -> Identity:
+        """Raises ``ExpiredTokenError`` where only time has passed, else ``InvalidTokenError``."""
+        if len(token) > _MAX_TOKEN_CHARS:
+            raise InvalidTokenError(f"the token is longer than {_MAX_TOKEN_CHARS} characters")
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=[_ALGORITHM],
+                audience=AUDIENCE,
+                issuer=self._issuer,
+                leeway=self._leeway,
+                options={"require": _REQUIRED},
+            )
+        except jwt.ExpiredSignatureError:
+            raise ExpiredTokenError("the token has expired; fetch a fresh one") from None
+        except jwt.InvalidTokenError as e:
+            raise InvalidTokenError(f"the token is not valid: {_reason(e)}") from None
+        if not claims["sub"]:
+            raise InvalidTokenError("the token is not valid: claim sub is empty")
+        return Identity(claims["sub"], _caps_of(claims), float(claims["exp"]))
+
+
+def issue_token(key: bytes, user: str, caps: Mapping[str, Iterable[Action]], *, ttl: float) -> str:
+    """A token for ``user`` that a verifier with the same key accepts for ``ttl`` seconds."""
+    now = time.time()
+    claims: dict[str, Any] = {
+        "sub": user,
+        "aud": AUDIENCE,
+        "iss": DEV_ISSUER,
+        "iat": int(now),
+        "exp": int(now + ttl),
+        "caps": {parse_pattern(p): sorted(map(str, actions)) for p, actions in caps.items()},
+    }
+    return jwt.encode(claims, key, algorithm=_ALGORITHM)
+
+
+def _caps_of(claims: Mapping[str, Any]) -> Caps:
+    """Rights that this version does not know are dropped: they grant nothing here."""
+    match claims.get("caps", {}):
+        case dict() as caps:
+            return {_pattern(p): _actions(actions) for p, actions in caps.items()}
+        case _:
+            raise InvalidTokenError('claim caps must be {"<channel pattern>": ["subscribe", …]}')
+
+
+def _pattern(text: str) -> str:
+    try:
+        return parse_pattern(text)
+    except ValueError as e:
+        raise InvalidTokenError(f"claim caps: {e}") from None
+
+
+def _actions(names: object) -> frozenset[Action]:
+    if not isinstance(names, list):
+        raise InvalidTokenError("claim caps: each pattern names a list of rights")
+    return frozenset(action for action in Action if action.value in names)
+
+
+def _reason(error: jwt.InvalidTokenError) -> str:
+    """Words of our own: the library's may quote the token."""
+    match error:
+        case jwt.MissingRequiredClaimError():
+            return f"claim {error.claim} is missing"
+        case jwt.InvalidAudienceError():
+            return f"claim aud is not {AUDIENCE!r}"
+        case jwt.InvalidIssuerError():
+            return "claim iss is not the issuer that is trusted here"
+        case jwt.InvalidSignatureError():
+            return "it was signed with another key"
+        case jwt.InvalidAlgorithmError():
+            return f"it must be signed with {_ALGORITHM}"
+        case jwt.ImmatureSignatureError():
+            return "it is not valid yet"
+        case jwt.DecodeError():
+            return "it is not a JWT"
+        case _:
+            return "its claims are malformed"

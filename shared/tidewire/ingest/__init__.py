@@ -1,0 +1,1 @@
+"""Reading events that arrive as text: JSON objects and CloudEvents."""

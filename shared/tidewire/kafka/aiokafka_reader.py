@@ -1,0 +1,254 @@
+"""The reader on aiokafka: assigned partitions, own offsets, in the event loop."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as ClientPartition
+from aiokafka import errors as kafka
+
+from .aiokafka_errors import translated
+from .errors import BrokerUnavailableError, KafkaError, OffsetOutOfRangeError, UnknownTopicError
+from .log_noise import calm_client_logs
+from .records import Bounds, Fetched, Record, TopicPartition
+from .settings import KafkaSettings
+
+__all__ = ["AiokafkaReader"]
+
+_SLICE = 0.1
+_SCAN_INTERVAL = 0.05
+
+
+class AiokafkaReader:
+    """`RecordReader` on aiokafka.
+
+    aiokafka's `assign` replaces the set, drops what was prefetched and forgets where it stood; so each
+    kept partition is sought back, within the same loop turn, to the offset after its last handed-over
+    record. aiokafka also retries in silence for ever while no broker answers, and its metadata requests
+    would create missing topics: both are looked at here before they do harm.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._client: AIOKafkaConsumer | None = None
+        self._told: dict[TopicPartition, int] = {}
+        self._parked: set[TopicPartition] = set()
+        self._known: set[TopicPartition] = set()
+        self._assigning = asyncio.Lock()
+        self._scanned_at = 0.0
+        self._heard_ms = 0
+        self._silence = 0.0
+
+    async def start(self) -> None:
+        calm_client_logs()
+        client = AIOKafkaConsumer(**self._settings.aiokafka_consumer())
+        try:
+            with translated(f"connecting to Kafka at {self._settings.bootstrap}"):
+                async with asyncio.timeout(self._settings.connect_timeout):
+                    await client.start()
+        except BaseException:
+            await client.stop()
+            raise
+        client.assign([])
+        self._client = client
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.request_timeout):
+                    await client.stop()
+
+    async def assign(self, starts: Mapping[TopicPartition, int]) -> None:
+        async with self._assigning:
+            await self._check_exist(starts.keys() - self._known)
+            if starts.keys() == self._told.keys() and not self._parked:
+                return
+            self._replace(starts)
+
+    async def fetch(self, *, max_records: int, max_wait: float) -> Fetched:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + max_wait
+        await asyncio.sleep(0)
+        while True:
+            began = loop.time()
+            batches = await self._poll(max_records, min(_SLICE, max(0.0, deadline - began)))
+            moved = self._moved(batches, loop.time())
+            if moved:
+                self._silence = 0.0
+                return Fetched(_records(batches), moved)
+            await self._listen(loop.time() - began)
+            if loop.time() >= deadline:
+                return Fetched((), {})
+
+    async def bounds(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Bounds]:
+        await self._check_exist(partitions)
+        client = self._started()
+        asked = [ClientPartition(*tp) for tp in partitions]
+        with translated(f"asking Kafka for the bounds of {_names(partitions)}"):
+            async with asyncio.timeout(self._settings.request_timeout):
+                starts = await client.beginning_offsets(asked)
+                ends = await client.end_offsets(asked)
+        return {
+            TopicPartition(*tp): Bounds(start, max(start, ends[tp])) for tp, start in starts.items()
+        }
+
+    async def offsets_at(self, times: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+        await self._check_exist(times)
+        client = self._started()
+        with translated(f"asking Kafka for offsets by time of {_names(times)}"):
+            async with asyncio.timeout(self._settings.request_timeout):
+                ends = await client.end_offsets([ClientPartition(*tp) for tp in times])
+                found = await client.offsets_for_times(
+                    {ClientPartition(*tp): at for tp, at in times.items()}
+                )
+        return {
+            TopicPartition(*tp): end if (first := found[tp]) is None else min(first.offset, end)
+            for tp, end in ends.items()
+        }
+
+    def _started(self) -> AIOKafkaConsumer:
+        assert self._client is not None, "start() comes first"
+        return self._client
+
+    def _replace(self, starts: Mapping[TopicPartition, int]) -> None:
+        """Assign anew and seek, with no await between, so that nothing is fetched from a wrong place."""
+        client = self._started()
+        kept = self._told.keys() & starts.keys() - self._parked
+        seek = {tp: self._position(tp) if tp in kept else at for tp, at in starts.items()}
+        self._told = {tp: self._told[tp] if tp in kept else at for tp, at in starts.items()}
+        self._parked.clear()
+        client.assign([ClientPartition(*tp) for tp in starts])
+        for tp, offset in seek.items():
+            client.seek(ClientPartition(*tp), offset)
+
+    async def _poll(self, max_records: int, wait: float) -> Mapping[Any, Sequence[Any]]:
+        client = self._started()
+        try:
+            with translated(f"reading {_names(self._told)}"):
+                batches: Mapping[Any, Sequence[Any]] = await client.getmany(
+                    timeout_ms=int(wait * 1000), max_records=max_records
+                )
+                return batches
+        except KafkaError as error:
+            if isinstance(error.__cause__, kafka.OffsetOutOfRangeError):
+                await self._park(error.__cause__)
+                return {}
+            self._rewind()
+            raise
+
+    async def _park(self, error: kafka.OffsetOutOfRangeError) -> None:
+        """Stop reading where the offset is out of range; an answer to an older assignment is ignored."""
+        ((where, offset),) = error.args[0].items()
+        tp = TopicPartition(*where)
+        if tp not in self._told or tp in self._parked or self._position(tp) != offset:
+            return
+        self._parked.add(tp)
+        self._started().pause(where)
+        raise OffsetOutOfRangeError(
+            f"offset {offset} of {tp.topic}[{tp.partition}] is not in its log: assign the partition anew",
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=offset,
+        ) from error
+
+    def _rewind(self) -> None:
+        """Take back what aiokafka counts as consumed but never handed over because of an error."""
+        client = self._started()
+        for tp, offset in self._told.items():
+            if tp not in self._parked:
+                client.seek(ClientPartition(*tp), offset)
+
+    def _position(self, tp: TopicPartition) -> int:
+        """Where aiokafka stands: beyond control records, aborted transactions and compacted holes too.
+
+        Its public `position` is a coroutine although nothing is waited for once a position is known.
+        """
+        assignment = self._started()._subscription.subscription.assignment
+        position: int = assignment.state_value(ClientPartition(*tp)).position
+        return position
+
+    def _moved(self, batches: Iterable[Any], now: float) -> dict[TopicPartition, int]:
+        """Where partitions stand that moved since it was last told.
+
+        All of them are looked at when nothing came, otherwise only now and then: there may be thousands.
+        """
+        looked_at: Iterable[TopicPartition] = [TopicPartition(*tp) for tp in batches]
+        if not looked_at or now - self._scanned_at >= _SCAN_INTERVAL:
+            self._scanned_at = now
+            looked_at = self._told
+        moved = {tp: at for tp in looked_at if (at := self._position(tp)) != self._told[tp]}
+        self._told |= moved
+        return moved
+
+    async def _listen(self, waited: float) -> None:
+        """Count the time in which no broker answered any fetch; after too much of it, ask."""
+        flowing = [tp for tp in self._told if tp not in self._parked]
+        client = self._started()
+        heard = max(
+            (client.last_poll_timestamp(ClientPartition(*tp)) or 0 for tp in flowing), default=0
+        )
+        if not flowing or heard != self._heard_ms:
+            self._heard_ms = heard
+            self._silence = 0.0
+            return
+        self._silence += waited
+        if self._silence >= self._settings.silence_timeout:
+            await self._check_exist(flowing)
+            self._silence = 0.0
+
+    async def _check_exist(self, partitions: Iterable[TopicPartition]) -> None:
+        """Ask for all topics, which creates none, and compare.
+
+        Raises `UnknownTopicError`, `BrokerUnavailableError`.
+        """
+        asked = set(partitions)
+        if not asked:
+            return
+        topics = await self._partition_counts()
+        for tp in sorted(asked):
+            if tp.partition not in topics.get(tp.topic, ()):
+                self._known.discard(tp)
+                raise UnknownTopicError(
+                    f"topic {tp.topic!r} has no partition {tp.partition}: make the topic, or look at its name"
+                    if tp.topic in topics
+                    else f"topic {tp.topic!r} does not exist: make it first"
+                )
+        self._known |= asked
+
+    async def _partition_counts(self) -> Mapping[str, set[int]]:
+        client = self._started()
+        try:
+            async with asyncio.timeout(self._settings.request_timeout):
+                cluster = await client._client.fetch_all_metadata()
+        except (kafka.KafkaError, TimeoutError) as error:
+            raise BrokerUnavailableError(
+                f"no Kafka broker answers at {self._settings.bootstrap}: is it up and the address right?"
+            ) from error
+        return {
+            name: cluster.partitions_for_topic(name) or set()
+            for name in cluster.topics(exclude_internal_topics=False)
+        }
+
+
+def _records(batches: Mapping[Any, Sequence[Any]]) -> list[Record]:
+    return [
+        Record(
+            raw.topic,
+            raw.partition,
+            raw.offset,
+            raw.timestamp,
+            raw.key,
+            raw.value,
+            tuple((name, content or b"") for name, content in raw.headers),
+        )
+        for batch in batches.values()
+        for raw in batch
+    ]
+
+
+def _names(partitions: Iterable[TopicPartition]) -> str:
+    names = sorted({tp.topic for tp in partitions})
+    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")

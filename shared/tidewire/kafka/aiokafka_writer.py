@@ -1,0 +1,174 @@
+"""The writer on aiokafka: idempotent, acks=all, in the event loop."""
+
+import asyncio
+import contextlib
+
+from aiokafka import AIOKafkaProducer
+from aiokafka import errors as kafka
+
+from .aiokafka_errors import translate, translated
+from .errors import BrokerUnavailableError, UnknownTopicError
+from .log_noise import calm_client_logs
+from .records import NewRecord, RecordPosition, TopicPartition
+from .settings import KafkaSettings
+
+__all__ = ["AiokafkaWriter"]
+
+_ATTEMPTS = 3
+# The broker refused these for what an earlier batch left behind; nothing of them was written.
+_REFUSED_FOR_ANOTHER = (
+    kafka.OutOfOrderSequenceNumber,
+    kafka.UnknownProducerId,
+    kafka.InvalidProducerEpoch,
+    kafka.ProducerFenced,
+    kafka.ProducerClosed,
+)
+# The limit is the batch's, so that a record may be refused for its neighbours: tried again alone.
+_BATCH_TOO_LARGE = (kafka.MessageSizeTooLargeError, kafka.RecordListTooLargeError)
+
+
+class AiokafkaWriter:
+    """`RecordWriter` on aiokafka.
+
+    A batch that the broker refuses for good leaves a hole in aiokafka's sequence numbers, and every
+    later batch of that partition would be refused too; so the producer is then replaced. Records of one
+    partition are queued in the order of their `write` calls.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._partitions_by_topic: dict[str, int] = {}
+        self._turns: dict[TopicPartition, asyncio.Lock] = {}
+        self._renewing = asyncio.Lock()
+
+    async def start(self) -> None:
+        calm_client_logs()
+        self._producer = await self._started()
+
+    async def write(self, record: NewRecord) -> RecordPosition:
+        count = await self.partitions_of(record.topic)
+        if not 0 <= record.partition < count:
+            raise UnknownTopicError(
+                f"topic {record.topic!r} has no partition {record.partition}: it has {count}"
+            )
+        try:
+            with translated(f"writing to {record.topic}[{record.partition}]"):
+                async with asyncio.timeout(self._settings.delivery_timeout):
+                    return await self._deliver(record)
+        except BrokerUnavailableError:
+            self._partitions_by_topic.pop(record.topic, None)
+            await self.partitions_of(record.topic)  # the topic may be what is away
+            raise
+
+    async def partitions_of(self, topic: str) -> int:
+        count = self._partitions_by_topic.get(topic)
+        if count is None:
+            count = await self._ask_partitions(topic)
+            self._partitions_by_topic[topic] = count
+        return count
+
+    async def flush(self) -> None:
+        await self._flush(self._running())
+
+    async def close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            await self._flush(producer)
+        finally:
+            await self._stop(producer)
+
+    def _running(self) -> AIOKafkaProducer:
+        assert self._producer is not None, "start() comes first, and nothing after close()"
+        return self._producer
+
+    async def _started(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(**self._settings.aiokafka_producer())
+        try:
+            with translated(f"connecting to Kafka at {self._settings.bootstrap}"):
+                async with asyncio.timeout(self._settings.connect_timeout):
+                    await producer.start()
+        except BaseException:
+            await self._stop(producer)
+            raise
+        return producer
+
+    async def _deliver(self, record: NewRecord) -> RecordPosition:
+        alone = False
+        for attempt in range(_ATTEMPTS):
+            producer = self._running()
+            try:
+                return await self._send(producer, record, alone=alone)
+            except _BATCH_TOO_LARGE:
+                await self._renew(producer)
+                if alone:
+                    raise
+                alone = True
+            except _REFUSED_FOR_ANOTHER:
+                await self._renew(producer)
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("every attempt returns or raises")
+
+    async def _send(
+        self, producer: AIOKafkaProducer, record: NewRecord, *, alone: bool
+    ) -> RecordPosition:
+        turn = self._turns.setdefault(
+            TopicPartition(record.topic, record.partition), asyncio.Lock()
+        )
+        async with turn:
+            try:
+                acknowledgement = await producer.send(
+                    record.topic,
+                    value=record.value,
+                    key=record.key,
+                    partition=record.partition,
+                    timestamp_ms=record.timestamp_ms,
+                    headers=list(record.headers),
+                )
+            except (
+                kafka.MessageSizeTooLargeError
+            ) as error:  # the client's own limit: nothing was queued
+                raise translate(error, f"writing to {record.topic}[{record.partition}]") from error
+            if alone:
+                await asyncio.wait([acknowledgement])
+        written = await acknowledgement
+        return RecordPosition(record.topic, record.partition, written.offset)
+
+    async def _renew(self, refused: AIOKafkaProducer) -> None:
+        """Put a new producer in the place of one that the broker will refuse from now on."""
+        async with self._renewing:
+            if self._producer is not refused:
+                return
+            self._producer = await self._started()
+        with contextlib.suppress(BrokerUnavailableError):
+            await self._flush(refused)
+        await self._stop(refused)
+
+    async def _flush(self, producer: AIOKafkaProducer) -> None:
+        with translated(f"waiting for acknowledgements of {self._settings.bootstrap}"):
+            async with asyncio.timeout(self._settings.delivery_timeout):
+                await producer.flush()
+
+    async def _stop(self, producer: AIOKafkaProducer) -> None:
+        """Stop aiokafka's producer, which by itself waits for ever while no broker answers."""
+        producer._message_accumulator.fail_all(kafka.ProducerClosed())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.request_timeout):
+                await producer.stop()
+
+    async def _ask_partitions(self, topic: str) -> int:
+        """Ask for all topics: asking aiokafka for one would create it where brokers allow that."""
+        try:
+            async with asyncio.timeout(self._settings.request_timeout):
+                cluster = await self._running().client.fetch_all_metadata()
+        except (kafka.KafkaError, TimeoutError) as error:
+            raise BrokerUnavailableError(
+                f"no Kafka broker answers at {self._settings.bootstrap}: is it up and the address right?"
+            ) from error
+        partitions = cluster.partitions_for_topic(topic)
+        if not partitions:
+            raise UnknownTopicError(f"topic {topic!r} does not exist: make it first")
+        return len(partitions)

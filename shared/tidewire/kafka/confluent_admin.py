@@ -1,0 +1,142 @@
+"""Topics through librdkafka's admin client."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # its stubs re-export none of these
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from .confluent_errors import translated
+from .errors import BrokerUnavailableError, UnknownTopicError
+from .log_noise import LIBRDKAFKA_LOGGER, calm_client_logs
+from .records import TopicSpec, TopicState
+from .settings import KafkaSettings
+
+__all__ = ["ConfluentAdmin", "admin_client"]
+
+_POLL_INTERVAL = 0.05
+_NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # sixteen zero bytes, as Kafka writes ids
+
+
+def admin_client(settings: KafkaSettings) -> AdminClient:
+    calm_client_logs()
+    return AdminClient(settings.librdkafka_common(), logger=logging.getLogger(LIBRDKAFKA_LOGGER))
+
+
+class ConfluentAdmin:
+    """`TopicAdmin` on confluent-kafka."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._client = admin_client(settings)
+        self._pause = threading.Event()
+
+    def describe(self, names: Sequence[str]) -> Mapping[str, TopicState]:
+        wanted = list(dict.fromkeys(names))
+        described = self._described(wanted)
+        configs = self._configs(list(described))
+        return {
+            name: TopicState(name, topic_id, partitions, configs[name])
+            for name, (topic_id, partitions, _) in described.items()
+            if name in configs
+        }
+
+    def create(self, spec: TopicSpec) -> None:
+        new = NewTopic(
+            spec.name,
+            num_partitions=spec.partitions,
+            replication_factor=spec.replication,
+            config=dict(spec.config),
+        )
+        with translated(f"making topic {spec.name!r}"):
+            made = self._client.create_topics([new], request_timeout=self._timeout)
+            made[spec.name].result(self._timeout)
+        self._until(lambda: self._is_ready(spec), f"topic {spec.name!r} has no leaders yet")
+
+    def delete(self, name: str) -> None:
+        with translated(f"deleting topic {name!r}"):
+            self._client.delete_topics([name], request_timeout=self._timeout)[name].result(
+                self._timeout
+            )
+        self._until(lambda: not self._described([name]), f"topic {name!r} is still there")
+
+    def wait_until_ready(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while (remaining := deadline - time.monotonic()) > 0:
+            try:
+                if self._client.list_topics(timeout=min(1.0, remaining)).brokers:
+                    return
+            except KafkaException:
+                self._pause.wait(min(_POLL_INTERVAL, remaining))
+        raise BrokerUnavailableError(
+            f"no Kafka broker answered at {self._settings.bootstrap} for {timeout:g} s: "
+            "is it up and the address right?"
+        )
+
+    def close(self) -> None:
+        """Nothing to let go of: librdkafka's handle ends with this object."""
+
+    @property
+    def _timeout(self) -> float:
+        return self._settings.request_timeout
+
+    def _described(self, names: Sequence[str]) -> dict[str, tuple[str | None, int, bool]]:
+        """Per topic that exists: its id, partitions, whether every partition has a leader."""
+        described: dict[str, tuple[str | None, int, bool]] = {}
+        if not names:
+            return described
+        with translated(f"asking Kafka at {self._settings.bootstrap} for topics"):
+            asked = self._client.describe_topics(
+                TopicCollection(list(names)), request_timeout=self._timeout
+            )
+        for name, answer in asked.items():
+            try:
+                with translated(f"describing topic {name!r}"):
+                    topic = answer.result(self._timeout)
+            except UnknownTopicError:
+                continue
+            topic_id = str(topic.topic_id)
+            described[name] = (
+                None if topic_id == _NO_TOPIC_ID else topic_id,
+                len(topic.partitions),
+                all(partition.leader is not None for partition in topic.partitions),
+            )
+        return described
+
+    def _configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        if not names:
+            return {}
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        with translated(f"asking Kafka at {self._settings.bootstrap} for topic settings"):
+            asked = self._client.describe_configs(resources, request_timeout=self._timeout)
+        configs: dict[str, dict[str, str]] = {}
+        for resource, answer in asked.items():
+            try:
+                with translated(f"asking for the settings of topic {resource.name!r}"):
+                    entries = answer.result(self._timeout)
+            except UnknownTopicError:
+                continue  # deleted since it was described
+            configs[resource.name] = {
+                name: entry.value for name, entry in entries.items() if entry.value is not None
+            }
+        return configs
+
+    def _is_ready(self, spec: TopicSpec) -> bool:
+        described = self._described([spec.name]).get(spec.name)
+        return described is not None and described[1] == spec.partitions and described[2]
+
+    def _until(self, is_met: Callable[[], bool], otherwise: str) -> None:
+        deadline = time.monotonic() + self._timeout
+        while not is_met():
+            if time.monotonic() >= deadline:
+                raise BrokerUnavailableError(
+                    f"{otherwise} after {self._timeout:g} s: look at the broker's log"
+                )
+            self._pause.wait(_POLL_INTERVAL)

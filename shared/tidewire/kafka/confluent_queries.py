@@ -1,0 +1,96 @@
+"""Questions about topics and offsets, asked through librdkafka's admin client from an event loop."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import confluent_kafka as ck
+from confluent_kafka import TopicCollection
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # its stubs re-export none of these
+    OffsetSpec,
+)
+
+from .confluent_admin import admin_client
+from .confluent_errors import translated
+from .errors import BrokerUnavailableError, KafkaError, UnknownTopicError
+from .records import Bounds, TopicPartition
+from .settings import KafkaSettings
+
+__all__ = ["TopicQueries"]
+
+
+_EARLIEST: Any = OffsetSpec.earliest()  # type: ignore[no-untyped-call] # untyped in the client
+_LATEST: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call] # untyped in the client
+
+
+class TopicQueries:
+    """Asks on a connection of its own, so that no answer waits behind a long poll."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._client = admin_client(settings)
+
+    async def check_reachable(self) -> None:
+        seconds = self._settings.connect_timeout
+        try:
+            with translated(f"connecting to Kafka at {self._settings.bootstrap}"):
+                await self._answer(self._client.describe_cluster(request_timeout=seconds), seconds)
+        except KafkaError as error:
+            raise BrokerUnavailableError(str(error)) from error
+
+    async def check_exist(self, partitions: Iterable[TopicPartition]) -> None:
+        """Describe the topics, which creates none; raises `UnknownTopicError`."""
+        asked = set(partitions)
+        if not asked:
+            return
+        counts = await self._partition_counts({tp.topic for tp in asked})
+        for tp in sorted(asked):
+            if tp.partition >= counts[tp.topic]:
+                raise UnknownTopicError(
+                    f"topic {tp.topic!r} has no partition {tp.partition}: it has {counts[tp.topic]}"
+                )
+
+    async def bounds(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Bounds]:
+        await self.check_exist(partitions)
+        starts, ends = await asyncio.gather(
+            self._offsets(dict.fromkeys(partitions, _EARLIEST)),
+            self._offsets(dict.fromkeys(partitions, _LATEST)),
+        )
+        return {tp: Bounds(start, max(start, ends[tp])) for tp, start in starts.items()}
+
+    async def offsets_at(self, times: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        await self.check_exist(times)
+        ends = await self._offsets(dict.fromkeys(times, _LATEST))
+        found = await self._offsets({tp: OffsetSpec.for_timestamp(at) for tp, at in times.items()})
+        return {tp: min(found[tp], end) if found[tp] >= 0 else end for tp, end in ends.items()}
+
+    async def _partition_counts(self, topics: Iterable[str]) -> dict[str, int]:
+        seconds = self._settings.request_timeout
+        counts: dict[str, int] = {}
+        with translated(f"asking Kafka at {self._settings.bootstrap} for topics"):
+            asked = self._client.describe_topics(
+                TopicCollection(list(topics)), request_timeout=seconds
+            )
+            for name, answer in asked.items():
+                with translated(f"looking for topic {name!r}"):
+                    counts[name] = len((await self._answer(answer, seconds)).partitions)
+        return counts
+
+    async def _offsets(self, specs: Mapping[TopicPartition, Any]) -> dict[TopicPartition, int]:
+        seconds = self._settings.request_timeout
+        offsets: dict[TopicPartition, int] = {}
+        with translated(f"asking Kafka at {self._settings.bootstrap} for offsets"):
+            asked = self._client.list_offsets(
+                {ck.TopicPartition(*tp): spec for tp, spec in specs.items()},
+                isolation_level=ck.IsolationLevel.READ_COMMITTED,
+                request_timeout=seconds,
+            )
+            for where, answer in asked.items():
+                found = await self._answer(answer, seconds)
+                offsets[TopicPartition(where.topic, where.partition)] = found.offset
+        return offsets
+
+    async def _answer(self, answer: Any, seconds: float) -> Any:
+        # librdkafka ends the request itself; the margin only guards against its never doing so.
+        async with asyncio.timeout(seconds + 1.0):
+            return await asyncio.wrap_future(answer)

@@ -1,0 +1,214 @@
+"""The reader on confluent-kafka: one thread moves small batches, the event loop does the rest."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import confluent_kafka as ck
+
+from .confluent_errors import translate, translated
+from .confluent_queries import TopicQueries
+from .errors import OffsetOutOfRangeError, UnknownTopicError
+from .log_noise import LIBRDKAFKA_LOGGER, calm_client_logs
+from .records import Bounds, Fetched, Record, TopicPartition
+from .settings import KafkaSettings
+
+__all__ = ["ConfluentReader"]
+
+T = TypeVar("T")
+_Message = (
+    Any  # the stub types every part as optional, which holds only for messages never consumed
+)
+
+_SLICE = 0.1
+_MAX_BATCH = 500
+
+
+class ConfluentReader:
+    """`RecordReader` on confluent-kafka.
+
+    Every call of librdkafka that may block runs on the reader's own thread, one after another; what it
+    consumed lies in ``_ready`` until a `fetch` takes it, so that a cancelled `fetch` loses nothing.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._client: ck.Consumer | None = None
+        self._queries: TopicQueries | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tidewire-reader")
+        self._ready: deque[_Message] = deque()
+        self._next: dict[TopicPartition, int] = {}
+        self._parked: set[TopicPartition] = set()
+        self._known: set[TopicPartition] = set()
+        self._assigning = asyncio.Lock()
+        self._silence = 0.0
+
+    async def start(self) -> None:
+        calm_client_logs()
+        self._queries = TopicQueries(self._settings)
+        self._client = ck.Consumer(
+            self._settings.librdkafka_consumer(), logger=logging.getLogger(LIBRDKAFKA_LOGGER)
+        )
+        try:
+            await self._queries.check_reachable()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await self._in_thread(client.close)
+        self._ready.clear()
+        self._thread.shutdown(wait=False)
+
+    async def assign(self, starts: Mapping[TopicPartition, int]) -> None:
+        async with self._assigning:
+            await self._started().check_exist(starts.keys() - self._known)
+            self._known |= starts.keys()
+            kept = self._next.keys() & starts.keys() - self._parked
+            gone = self._next.keys() - kept
+            new = starts.keys() - kept
+            self._next = {tp: self._next[tp] if tp in kept else at for tp, at in starts.items()}
+            self._parked.clear()
+            if gone or new:
+                await self._in_thread(self._replace, gone, {tp: starts[tp] for tp in new})
+
+    async def fetch(self, *, max_records: int, max_wait: float) -> Fetched:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + max_wait
+        await asyncio.sleep(0)
+        while True:
+            began = loop.time()
+            if not self._ready:
+                wait = min(_SLICE, max(0.0, deadline - began))
+                await self._in_thread(self._consume, min(max_records, _MAX_BATCH), wait)
+            fetched = self._take(max_records)
+            if fetched.next_offsets:
+                self._silence = 0.0
+                return fetched
+            await self._listen(loop.time() - began)
+            if loop.time() >= deadline:
+                return fetched
+
+    async def bounds(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Bounds]:
+        return await self._started().bounds(partitions)
+
+    async def offsets_at(self, times: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+        return await self._started().offsets_at(times)
+
+    # On the reader's thread.
+
+    def _consume(self, limit: int, wait: float) -> None:
+        client = self._client
+        if client is not None:
+            with translated("reading from Kafka"):
+                self._ready.extend(client.consume(num_messages=limit, timeout=wait))
+
+    def _replace(self, gone: Iterable[TopicPartition], new: Mapping[TopicPartition, int]) -> None:
+        """Take partitions out and in; the others flow on undisturbed."""
+        client = self._client
+        assert client is not None, "start() comes first, and nothing after close()"
+        with translated("changing the partitions that are read"):
+            if out := [ck.TopicPartition(*tp) for tp in gone]:
+                client.incremental_unassign(out)
+                left = set(gone)
+                kept = [message for message in self._ready if _where(message) not in left]
+                self._ready.clear()
+                self._ready.extend(kept)
+            if into := [ck.TopicPartition(*tp, offset) for tp, offset in new.items()]:
+                client.incremental_assign(into)
+
+    # In the event loop.
+
+    async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
+        """Run on the reader's thread; cancelling the wait does not stop what runs."""
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(loop.run_in_executor(self._thread, call, *arguments))
+
+    def _take(self, max_records: int) -> Fetched:
+        records: list[Record] = []
+        moved: dict[TopicPartition, int] = {}
+        ready = self._ready
+        while ready and len(records) < max_records:
+            error = ready[0].error()
+            if error is not None and moved and error.code() != ck.KafkaError._PARTITION_EOF:
+                break  # hand these over first; the next fetch reports it
+            message = ready.popleft()
+            tp = _where(message)
+            if error is not None:
+                self._note(error, message, tp, moved)
+            elif tp in self._next and message.offset() >= self._next[tp]:
+                records.append(_record(message, tp))
+                self._next[tp] = moved[tp] = message.offset() + 1
+        return Fetched(records, moved)
+
+    def _note(
+        self,
+        error: ck.KafkaError,
+        message: _Message,
+        tp: TopicPartition,
+        moved: dict[TopicPartition, int],
+    ) -> None:
+        """Act on what is no record: the end of a partition, a lost place, a fault."""
+        code = error.code()
+        if code == ck.KafkaError._PARTITION_EOF:
+            if tp in self._next and message.offset() > self._next[tp]:
+                self._next[tp] = moved[tp] = message.offset()
+        elif code in (ck.KafkaError._AUTO_OFFSET_RESET, ck.KafkaError.OFFSET_OUT_OF_RANGE):
+            self._park(tp)
+        elif not error.retriable():
+            fault = translate(error, f"reading {tp.topic}[{tp.partition}]")
+            if isinstance(fault, UnknownTopicError):
+                self._known.discard(tp)
+            raise fault
+
+    def _park(self, tp: TopicPartition) -> None:
+        if tp not in self._next or tp in self._parked:
+            return
+        self._parked.add(tp)
+        raise OffsetOutOfRangeError(
+            f"offset {self._next[tp]} of {tp.topic}[{tp.partition}] is not in its log: "
+            "assign the partition anew",
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=self._next[tp],
+        )
+
+    async def _listen(self, waited: float) -> None:
+        """Count the time in which nothing came; after too much of it, ask whether a broker is there."""
+        self._silence += waited
+        if self._next and self._silence >= self._settings.silence_timeout:
+            await self._check_exist()
+            self._silence = 0.0
+
+    async def _check_exist(self) -> None:
+        try:
+            await self._started().check_exist(self._next.keys() - self._parked)
+        except UnknownTopicError:
+            self._known.clear()
+            raise
+
+    def _started(self) -> TopicQueries:
+        assert self._queries is not None, "start() comes first"
+        return self._queries
+
+
+def _where(message: _Message) -> TopicPartition:
+    return TopicPartition(message.topic(), message.partition())
+
+
+def _record(message: _Message, tp: TopicPartition) -> Record:
+    headers = message.headers()
+    return Record(
+        tp.topic,
+        tp.partition,
+        message.offset(),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        tuple((name, content or b"") for name, content in headers) if headers else (),
+    )

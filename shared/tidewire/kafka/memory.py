@@ -1,0 +1,203 @@
+"""A Kafka broker in memory, for tests and for trying things out without one."""
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .errors import (
+    BrokerUnavailableError,
+    RecordTooLargeError,
+    TopicExistsError,
+    UnknownTopicError,
+)
+from .memory_clients import MemoryAdmin, MemoryReader, MemorySyncWriter, MemoryWriter
+from .memory_log import MemoryLog
+from .records import Bounds, NewRecord, RecordPosition, TopicPartition, TopicSpec, TopicState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["MemoryBroker"]
+
+_DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
+_OVERHEAD_BYTES = 64
+
+
+def _unix_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    spec: TopicSpec
+    topic_id: str
+    logs: tuple[MemoryLog, ...]
+
+    @property
+    def max_message_bytes(self) -> int:
+        return int(self.spec.config.get("max.message.bytes", _DEFAULT_MAX_MESSAGE_BYTES))
+
+
+class MemoryBroker:
+    """Topics and logs shared by the clients it makes; safe to use from several threads.
+
+    What a broker does by itself a test does here by hand: `truncate_before`, `compact`, `append_hole`
+    (a control record or an aborted transaction), `set_available`, `hold_acknowledgements`.
+    """
+
+    def __init__(self, *, now_ms: Callable[[], int] = _unix_ms) -> None:
+        self._now_ms = now_ms
+        self._topics: dict[str, _Topic] = {}
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self._available = True
+        self._holding = False
+        self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+
+    def reader(self) -> MemoryReader:
+        return MemoryReader(self)
+
+    def writer(self) -> MemoryWriter:
+        return MemoryWriter(self)
+
+    def sync_writer(self, *, buffer_records: int = 100_000) -> MemorySyncWriter:
+        return MemorySyncWriter(self, buffer_records=buffer_records)
+
+    def admin(self) -> MemoryAdmin:
+        return MemoryAdmin(self)
+
+    # What a test does to the broker.
+
+    def set_available(self, available: bool) -> None:
+        """Switch every answer of this broker on or off."""
+        self._available = available
+        self._wake()
+
+    def hold_acknowledgements(self, holding: bool) -> None:
+        """While held, nothing that is written is stored or acknowledged."""
+        self._holding = holding
+        self._wake()
+
+    def truncate_before(self, where: TopicPartition, offset: int) -> None:
+        with self._changing():
+            self._log(where).truncate_before(offset)
+
+    def compact(self, topic: str) -> None:
+        with self._changing():
+            for log in self._topic(topic).logs:
+                log.compact()
+
+    def append_hole(self, where: TopicPartition) -> None:
+        """Use up one offset without a record, as a control record does."""
+        with self._changing():
+            self._log(where).append_hole()
+
+    # What its clients ask.
+
+    @property
+    def is_holding(self) -> bool:
+        return self._holding or not self._available
+
+    def check_available(self) -> None:
+        if not self._available:
+            raise BrokerUnavailableError(
+                "the in-memory broker is switched off: set_available(True)"
+            )
+
+    def append(self, record: NewRecord) -> RecordPosition:
+        self.check_available()
+        size = len(record.key or b"") + len(record.value or b"") + _OVERHEAD_BYTES
+        with self._changing():
+            limit = self._topic(record.topic).max_message_bytes
+            if size > limit:
+                raise RecordTooLargeError(
+                    f"a record of {size} bytes is more than topic {record.topic!r} takes ({limit}): "
+                    "publish less or raise its max.message.bytes"
+                )
+            log = self._log(TopicPartition(record.topic, record.partition))
+            timestamp = self._now_ms() if record.timestamp_ms is None else record.timestamp_ms
+            offset = log.append(record, timestamp_ms=timestamp)
+        return RecordPosition(record.topic, record.partition, offset)
+
+    def log(self, where: TopicPartition) -> MemoryLog:
+        self.check_available()
+        with self._lock:
+            return self._log(where)
+
+    def bounds(self, where: TopicPartition) -> Bounds:
+        return self.log(where).bounds
+
+    def partitions_of(self, topic: str) -> int:
+        self.check_available()
+        with self._lock:
+            return len(self._topic(topic).logs)
+
+    def describe(self, names: Sequence[str]) -> Mapping[str, TopicState]:
+        self.check_available()
+        with self._lock:
+            return {
+                name: TopicState(name, topic.topic_id, len(topic.logs), dict(topic.spec.config))
+                for name in names
+                if (topic := self._topics.get(name))
+            }
+
+    def create(self, spec: TopicSpec) -> None:
+        self.check_available()
+        with self._changing():
+            if spec.name in self._topics:
+                raise TopicExistsError(f"topic {spec.name!r} exists already")
+            logs = tuple(MemoryLog(spec.name, number) for number in range(spec.partitions))
+            self._topics[spec.name] = _Topic(spec, f"memory-{next(self._ids)}", logs)
+
+    def delete(self, name: str) -> None:
+        self.check_available()
+        with self._changing():
+            self._topic(name)
+            del self._topics[name]
+
+    async def wait_for_change(self, is_due: Callable[[], bool], max_wait: float) -> None:
+        """Wait until something was written, switched or deleted, unless ``is_due`` already."""
+        event = asyncio.Event()
+        waiter = (asyncio.get_running_loop(), event)
+        with self._lock:
+            self._waiters.add(waiter)
+        try:
+            if not is_due():
+                async with asyncio.timeout(max_wait):
+                    await event.wait()
+        except TimeoutError:
+            return
+        finally:
+            with self._lock:
+                self._waiters.discard(waiter)
+
+    @contextmanager
+    def _changing(self) -> "Iterator[None]":
+        with self._lock:
+            yield
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._lock:
+            waiters = tuple(self._waiters)
+        for loop, event in waiters:
+            loop.call_soon_threadsafe(event.set)
+
+    def _topic(self, name: str) -> _Topic:
+        topic = self._topics.get(name)
+        if topic is None:
+            raise UnknownTopicError(f"topic {name!r} does not exist: make it first")
+        return topic
+
+    def _log(self, where: TopicPartition) -> MemoryLog:
+        logs = self._topic(where.topic).logs
+        if not 0 <= where.partition < len(logs):
+            raise UnknownTopicError(
+                f"topic {where.topic!r} has no partition {where.partition}: it has {len(logs)}"
+            )
+        return logs[where.partition]

@@ -1,0 +1,144 @@
+"""Publishing events from an event loop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from ..config.streams import Stream
+from ..kafka.ports import RecordWriter
+from ..kafka.records import RecordPosition
+from ..kafka.settings import KafkaSettings
+from .errors import BufferFullError, PublisherClosedError
+from .events import Destination, Event, EventLimits, build_record
+from .origin import origin_of
+from .routing import stream_named
+
+__all__ = ["AsyncPublisher"]
+
+
+class AsyncPublisher:
+    """Publishes events and tells where each one stands once Kafka has it.
+
+    At most ``max_in_flight`` events wait for their acknowledgement; a further `publish` waits for a
+    place, at most ``place_timeout`` seconds. Calls started one after another for the same key keep their
+    order, whether or not each is awaited before the next. Owns its writer: starts and closes it.
+    """
+
+    def __init__(  # noqa: PLR0913 - two subjects, the rest named policy
+        self,
+        writer: RecordWriter,
+        streams: Mapping[str, Stream],
+        *,
+        source: str = "tidewire",
+        limits: EventLimits | None = None,
+        max_in_flight: int = 1000,
+        place_timeout: float = 10.0,
+    ) -> None:
+        self._writer = writer
+        self._streams = streams
+        self._source = source
+        self._limits = limits or EventLimits()
+        self._max_in_flight = max_in_flight
+        self._place_timeout = place_timeout
+        self._places = asyncio.Semaphore(max_in_flight)
+        self._closed = False
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls,
+        bootstrap: str | KafkaSettings,
+        streams: Mapping[str, Stream],
+        *,
+        source: str = "tidewire",
+    ) -> AsyncIterator[Self]:
+        """A publisher on a real broker, closed at the end of the block."""
+        from ..kafka.aiokafka_clients import AiokafkaWriter
+
+        settings = (
+            bootstrap
+            if isinstance(bootstrap, KafkaSettings)
+            else KafkaSettings(bootstrap=bootstrap)
+        )
+        async with cls(AiokafkaWriter(settings), streams, source=source) as publisher:
+            yield publisher
+
+    async def start(self) -> None:
+        """Connect; raises `BrokerUnavailableError` when no broker answers."""
+        await self._writer.start()
+
+    async def publish(  # noqa: PLR0913 - three subjects, the rest named options
+        self,
+        stream: str,
+        key: str,
+        data: object,
+        *,
+        headers: Mapping[str, str | bytes] | None = None,
+        event_id: str | None = None,
+        time: datetime | str | None = None,
+        timestamp_ms: int | None = None,
+    ) -> RecordPosition:
+        """Publish one event and return where it was written.
+
+        ``data`` None deletes the key; bytes are taken as ready JSON. Raises `UnknownStreamError`,
+        `InvalidEventError`, `BufferFullError`, `PublisherClosedError` (nothing was written) and the
+        errors of `RecordWriter.write`.
+        """
+        event = Event(
+            key=key,
+            data=data,
+            headers=headers or {},
+            id=event_id,
+            time=time,
+            timestamp_ms=timestamp_ms,
+        )
+        return await self.publish_event(stream, event)
+
+    async def publish_event(self, stream: str, event: Event) -> RecordPosition:
+        """Like `publish`, for an event that has every attribute of its own."""
+        if self._closed:
+            raise PublisherClosedError("the publisher is closed: make a new one")
+        rules = stream_named(self._streams, stream)
+        origin = origin_of(event, self._source)
+        await self._take_place()
+        try:
+            partitions = await self._writer.partitions_of(rules.topic)
+            to = Destination(stream, rules, partitions)
+            return await self._writer.write(build_record(event, to, origin, self._limits))
+        finally:
+            self._places.release()
+
+    async def flush(self) -> None:
+        """Wait until everything accepted so far is acknowledged."""
+        await self._writer.flush()
+
+    async def close(self) -> None:
+        """Refuse further events, flush, disconnect; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            await self._writer.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _take_place(self) -> None:
+        try:
+            async with asyncio.timeout(self._place_timeout):
+                await self._places.acquire()
+        except TimeoutError:
+            raise BufferFullError(
+                f"{self._max_in_flight} events wait for their acknowledgement since "
+                f"{self._place_timeout:g} s: publish more slowly, or look at the broker"
+            ) from None

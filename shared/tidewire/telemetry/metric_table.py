@@ -1,0 +1,144 @@
+"""Every metric of every service, declared once (pure)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ..protocol.codes import CloseCode, ErrorCode, Recovered
+
+__all__ = ["METRICS", "OTHER", "Kind", "MetricSpec"]
+
+OTHER = "other"
+"""The label value for whatever a small fixed set does not name."""
+
+
+class Kind(StrEnum):
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """``name`` goes without the ``tidewire_`` prefix; ``labels`` maps a label to all values it may take."""
+
+    name: str
+    kind: Kind
+    help: str
+    service: str
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    buckets: Sequence[float] = ()
+
+
+_LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_WORK = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
+_REJECTIONS = ("not_json", "too_large", "no_key", "bad_key", "bad_headers", "no_entity", OTHER)
+_HANDSHAKES = ("accepted", "invalid_token", "expired_token", "bad_request", "no_hello", "refused")
+_RESUMES = tuple(r.value for r in Recovered if r is not Recovered.NONE)
+_PUBLISHED = ("written", "invalid", "too_large", "unavailable", "buffer_full", OTHER)
+_ERROR_CODES = tuple(code.value for code in ErrorCode)
+_CLOSE_CODES = (*(str(code.value) for code in CloseCode), "1005", "1006", OTHER)
+
+METRICS: tuple[MetricSpec, ...] = (
+    MetricSpec("connections", Kind.GAUGE, "WebSocket connections that are open", "gateway"),
+    MetricSpec("subscriptions", Kind.GAUGE, "Subscriptions of all connections", "gateway"),
+    MetricSpec("feeds", Kind.GAUGE, "Feeds that at least one subscription shares", "gateway"),
+    MetricSpec("partitions_assigned", Kind.GAUGE, "Kafka partitions that are read", "gateway"),
+    MetricSpec("events_consumed_total", Kind.COUNTER, "Records read from Kafka", "gateway"),
+    MetricSpec(
+        "events_rejected_total",
+        Kind.COUNTER,
+        "Records that cannot be delivered and were skipped",
+        "gateway",
+        {"reason": _REJECTIONS},
+    ),
+    MetricSpec(
+        "events_coalesced_total",
+        Kind.COUNTER,
+        "Events folded into a newer one of their entity before a flush",
+        "gateway",
+    ),
+    MetricSpec(
+        "events_delivered_total",
+        Kind.COUNTER,
+        "Events written to connections, once per connection",
+        "gateway",
+    ),
+    MetricSpec("frames_delivered_total", Kind.COUNTER, "Frames written to connections", "gateway"),
+    MetricSpec("bytes_delivered_total", Kind.COUNTER, "Bytes written to connections", "gateway"),
+    MetricSpec(
+        "freshness_seconds",
+        Kind.HISTOGRAM,
+        "Age of an event (by its record's timestamp) when its frame was written",
+        "gateway",
+        buckets=_LATENCIES,
+    ),
+    MetricSpec(
+        "flush_seconds",
+        Kind.HISTOGRAM,
+        "Time to encode a feed's batch and write it to its connections",
+        "gateway",
+        buckets=_WORK,
+    ),
+    MetricSpec("batch_events", Kind.HISTOGRAM, "Events in a batch", "gateway", buckets=_SIZES),
+    MetricSpec(
+        "resumes_total",
+        Kind.COUNTER,
+        "Subscriptions that handed back a position, by what became of it",
+        "gateway",
+        {"outcome": _RESUMES},
+    ),
+    MetricSpec(
+        "handshakes_total",
+        Kind.COUNTER,
+        "WebSocket handshakes, by how they ended",
+        "gateway",
+        {"outcome": _HANDSHAKES},
+    ),
+    MetricSpec(
+        "errors_total",
+        Kind.COUNTER,
+        "Error frames sent, by code",
+        "gateway",
+        {"code": _ERROR_CODES},
+    ),
+    MetricSpec(
+        "closes_total",
+        Kind.COUNTER,
+        "Connections that ended, by close code",
+        "gateway",
+        {"code": _CLOSE_CODES},
+    ),
+    MetricSpec(
+        "loop_lag_seconds", Kind.GAUGE, "How late the event loop's last tick was", "gateway"
+    ),
+    MetricSpec(
+        "consumer_lag_records",
+        Kind.GAUGE,
+        "Records between the reader and the end of all assigned partitions",
+        "gateway",
+    ),
+    MetricSpec(
+        "ping_rtt_seconds",
+        Kind.HISTOGRAM,
+        "Time from a WebSocket ping to its pong",
+        "gateway",
+        buckets=_LATENCIES,
+    ),
+    MetricSpec(
+        "events_published_total",
+        Kind.COUNTER,
+        "Events handed in over HTTP, by what became of them",
+        "publisher",
+        {"outcome": _PUBLISHED},
+    ),
+    MetricSpec(
+        "publish_seconds",
+        Kind.HISTOGRAM,
+        "Time from a request's last byte until Kafka has acknowledged all its events",
+        "publisher",
+        buckets=_LATENCIES,
+    ),
+)

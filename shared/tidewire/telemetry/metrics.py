@@ -1,0 +1,101 @@
+"""A process's metrics: the table of `metric_table` as prometheus_client objects with bound children."""
+
+from itertools import product
+from typing import cast
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics import MetricWrapperBase
+
+from .._version import __version__
+from .metric_table import METRICS, OTHER, Kind, MetricSpec
+
+__all__ = ["Metrics", "create_metrics", "label_or_other"]
+
+_PREFIX = "tidewire_"
+_Labels = tuple[tuple[str, str], ...]
+
+
+class Metrics:
+    """Counters, gauges and histograms by the table's names, every child bound (and so shown) from the start.
+
+    Look a child up once and keep it; asking for a name or a label value that the table does not
+    have is a bug (``KeyError``).
+    """
+
+    def __init__(self, service: str, specs: tuple[MetricSpec, ...]) -> None:
+        self._registry = CollectorRegistry(auto_describe=True)
+        self._children: dict[tuple[Kind, str, _Labels], MetricWrapperBase] = {}
+        for spec in specs:
+            self._declare(spec)
+        build = Gauge(
+            f"{_PREFIX}build_info",
+            "What runs here",
+            ["service", "version"],
+            registry=self._registry,
+        )
+        build.labels(service, __version__).set(1)
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def counter(self, name: str, **labels: str) -> Counter:
+        return cast("Counter", self._child(Kind.COUNTER, name, labels))
+
+    def gauge(self, name: str, **labels: str) -> Gauge:
+        return cast("Gauge", self._child(Kind.GAUGE, name, labels))
+
+    def histogram(self, name: str, **labels: str) -> Histogram:
+        return cast("Histogram", self._child(Kind.HISTOGRAM, name, labels))
+
+    def counters(self, name: str, label: str) -> dict[str, Counter]:
+        """All children of a counter with one label, by the label's value."""
+        return {
+            labels[0][1]: cast("Counter", child)
+            for (kind, owner, labels), child in self._children.items()
+            if kind is Kind.COUNTER and owner == name and [k for k, _ in labels] == [label]
+        }
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """The exposition that an ``Accept`` header asks for, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def _declare(self, spec: MetricSpec) -> None:
+        metric = _make(spec, self._registry)
+        for values in product(*spec.labels.values()):
+            child = metric.labels(*values) if values else metric
+            labels = tuple(sorted(zip(spec.labels, values, strict=True)))
+            self._children[spec.kind, spec.name, labels] = child
+
+    def _child(self, kind: Kind, name: str, labels: dict[str, str]) -> MetricWrapperBase:
+        return self._children[kind, name, tuple(sorted(labels.items()))]
+
+
+def _make(spec: MetricSpec, registry: CollectorRegistry) -> MetricWrapperBase:
+    name, labels = _PREFIX + spec.name, list(spec.labels)
+    match spec.kind:
+        case Kind.COUNTER:
+            return Counter(name, spec.help, labels, registry=registry)
+        case Kind.GAUGE:
+            return Gauge(name, spec.help, labels, registry=registry)
+        case Kind.HISTOGRAM:
+            return Histogram(name, spec.help, labels, registry=registry, buckets=spec.buckets)
+
+
+def create_metrics(service: str) -> Metrics:
+    """The metrics of one process of ``service`` (``gateway``, ``publisher``), in a registry of their own."""
+    return Metrics(service, tuple(spec for spec in METRICS if spec.service == service))
+
+
+def label_or_other(children: dict[str, Counter], value: str) -> Counter:
+    """The child for ``value``, or the one that counts everything the fixed set does not name."""
+    return children.get(value) or children[OTHER]

@@ -1,0 +1,42 @@
+"""Fixtures of every test: brokers that start when the first test asks for one."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from harness.names import unique
+from tidewire.dev.brokers import apache_kafka, embedded_broker
+
+BROKER_FIXTURES = frozenset({"embedded_kafka", "real_kafka"})
+BROKER_TEST_TIMEOUT = 120.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that may be the first to start a broker gets the time that a cold start takes."""
+    for item in items:
+        names = set(getattr(item, "fixturenames", ()))
+        if names & BROKER_FIXTURES and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(BROKER_TEST_TIMEOUT))
+        if "real_kafka" in names:
+            item.add_marker(pytest.mark.kafka)
+
+
+@pytest.fixture(scope="session")
+def embedded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """HOST:PORT of an embedded broker that the whole run shares; use `unique_name` for topics."""
+    with embedded_broker(tmp_path_factory.mktemp("embedded")) as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture(scope="session")
+def real_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """HOST:PORT of an Apache Kafka that the whole run shares; use `unique_name` for topics."""
+    with apache_kafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture
+def unique_name() -> Callable[[str], str]:
+    """Make names (topics, groups) that no other test of the run uses."""
+
+    return unique

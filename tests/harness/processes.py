@@ -1,0 +1,31 @@
+"""Questions about processes."""
+
+import os
+from pathlib import Path
+
+__all__ = ["processes_naming", "is_gone"]
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process ended; one that only waits to be reaped has."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (ProcessLookupError, FileNotFoundError):
+        return True
+    return state == "Z"
+
+
+def processes_naming(marker: str) -> list[int]:
+    """Processes whose command line or environment names ``marker``, such as a data directory."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if marker.encode() in text and not is_gone(int(entry.name)):
+            found.append(int(entry.name))
+    return found
