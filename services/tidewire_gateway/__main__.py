@@ -31,7 +31,7 @@ _BACKLOG = 2048
 _SHUTDOWN_TIMEOUT = 5
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """One of two servers in a process: signals are handled once, for both."""
 
     def __init__(
@@ -79,10 +79,10 @@ async def _serve(
     settings: GatewaySettings, app: FastAPI, public: socket.socket, internal: socket.socket
 ) -> None:
     """Both servers; the internal one is up first and ends last."""
-    public_server = _Server(
-        _public_config(app, settings), lambda: _announce(settings, public, internal)
+    public_server = Server(
+        public_config(app, settings), lambda: _announce(settings, public, internal)
     )
-    internal_server = _Server(_internal_config(create_internal_app(app)))
+    internal_server = Server(_internal_config(create_internal_app(app)))
 
     def stop() -> None:
         public_server.should_exit = True
@@ -114,7 +114,7 @@ def _announce(settings: GatewaySettings, public: socket.socket, internal: socket
     print(orjson.dumps(ready).decode(), flush=True)  # noqa: T201 - read by a program
 
 
-def _public_config(app: FastAPI, settings: GatewaySettings) -> uvicorn.Config:
+def public_config(app: FastAPI, settings: GatewaySettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         ws=AdoptableProtocol,

@@ -40,7 +40,7 @@ def main() -> int:
             settings,
             streams=streams,
             verifier=TokenVerifier(key) if key else None,
-            writer=AiokafkaWriter(settings.kafka),
+            writer=AiokafkaWriter(settings.named_kafka),
         )
         serve(
             app,

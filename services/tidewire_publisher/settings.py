@@ -23,7 +23,7 @@ class PublisherSettings(ServiceSettings):
     streams: Path
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8081, ge=0, le=65535)
-    kafka: KafkaSettings = KafkaSettings(client_id="tidewire-publisher")
+    kafka: KafkaSettings = KafkaSettings()
     token_key_file: Path | None = None
     dev: bool = False
     ready_json: bool = False
@@ -54,3 +54,10 @@ class PublisherSettings(ServiceSettings):
                 f"({self.max_body_bytes}), or no request of that size is ever taken"
             )
         return self
+
+    @property
+    def named_kafka(self) -> KafkaSettings:
+        """``kafka`` under the service's own name in the broker's logs, unless one was given."""
+        if "client_id" in self.kafka.model_fields_set:
+            return self.kafka
+        return self.kafka.model_copy(update={"client_id": "tidewire-publisher"})

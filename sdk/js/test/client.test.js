@@ -5,10 +5,12 @@ import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { WebSocket } from 'ws';
 
 import { Tidewire } from '../src/tidewire.js';
+import { Clock } from './clock.js';
 import { TestServer, event, next, within } from './server.js';
 
 let server;
 let clients;
+const clock = new Clock();
 
 beforeEach(async () => {
   clients = [];
@@ -17,7 +19,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const client of clients) client.close();
-  mock.timers.reset();
+  clock.remove();
   await server.stop();
 });
 
@@ -191,28 +193,28 @@ describe('a lost connection', () => {
 
   it('backs off with full jitter, further each time, and starts over once a connection was steady', async () => {
     const client = make({ random: () => 0.5 });
-    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    clock.install();
     client.connect();
     for (const delayMs of [250, 500, 1000, 2000]) {
       const connecting = next(client, 'connecting');
       (await server.peer()).close(3030, 'overloaded');
       const detail = await connecting;
       assert.deepEqual([detail.code, detail.reason, detail.delayMs], [3030, 'overloaded', delayMs]);
-      mock.timers.tick(delayMs - 1);
+      clock.tick(delayMs - 1);
       assert.equal(server.waiting, 0);
-      mock.timers.tick(1);
+      clock.tick(1);
     }
     const peer = await server.peer();
     await peer.welcome({ ping_interval_ms: 1000 });
     await next(client, 'connected');
-    mock.timers.tick(500);
+    clock.tick(500);
     peer.kill();
     assert.equal((await next(client, 'connecting')).delayMs, 250);
   });
 
   it('does not start over for a connection that ends right after its welcome', async () => {
     const client = make({ random: () => 0.5 });
-    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    clock.install();
     client.connect();
     for (const delayMs of [250, 500, 1000]) {
       const peer = await server.peer();
@@ -220,13 +222,13 @@ describe('a lost connection', () => {
       await next(client, 'connected');
       peer.close(3008);
       assert.equal((await next(client, 'connecting')).delayMs, delayMs);
-      mock.timers.tick(delayMs);
+      clock.tick(delayMs);
     }
   });
 
   it('waits as long as the server asks', async () => {
     const client = make();
-    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    clock.install();
     client.connect();
     const peer = await server.peer();
     const { id } = await peer.expect('hello');
@@ -260,43 +262,43 @@ describe('a lost connection', () => {
 
   it('gives up an attempt that gets no welcome in time', async () => {
     const client = make({ random: () => 0.5 });
-    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    clock.install();
     client.connect();
     const peer = await server.peer();
     await peer.expect('hello');
     const connecting = next(client, 'connecting');
-    mock.timers.tick(10_000);
+    clock.tick(10_000);
     assert.match((await connecting).reason, /no welcome within 10000 ms/);
     await within(peer.closed, 'the close');
-    mock.timers.tick(250);
+    clock.tick(250);
     await (await server.peer()).welcome();
     await next(client, 'connected');
   });
 
   it('takes a connection that is silent for 2.5 ping intervals for dead', async () => {
-    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    clock.install();
     const { client, peer, flights } = await fed();
-    mock.timers.tick(500);
-    mock.timers.tick(2000);
+    clock.tick(500);
+    clock.tick(2000);
     assert.equal(client.state, 'connected');
     peer.send('ping', {});
     peer.send('status', { state: 'stale', age_ms: 1 });
     await next(flights, 'status');
-    mock.timers.tick(500);
-    mock.timers.tick(2000);
+    clock.tick(500);
+    clock.tick(2000);
     assert.equal(client.state, 'connected');
     const connecting = next(client, 'connecting');
-    mock.timers.tick(500);
+    clock.tick(500);
     assert.match((await connecting).reason, /nothing was heard/);
   });
 
   it('drops a connection that does not answer a request', async () => {
-    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    clock.install();
     const { client, peer } = await connected({}, { ping_interval_ms: 25_000 });
     client.subscribe('flights');
     await peer.expect('subscribe');
     const connecting = next(client, 'connecting');
-    mock.timers.tick(15_000);
+    clock.tick(15_000);
     assert.match((await connecting).reason, /no answer to subscribe/);
   });
 });
@@ -328,12 +330,12 @@ describe('disconnect and close', () => {
   });
 
   it('cancels an attempt that waits', async () => {
-    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    clock.install();
     const { client, peer } = await connected({ random: () => 0.5 });
     peer.kill();
     await next(client, 'connecting');
     client.disconnect();
-    mock.timers.tick(60_000);
+    clock.tick(60_000);
     assert.equal(client.state, 'disconnected');
     assert.equal(server.waiting, 0);
   });
@@ -347,7 +349,7 @@ describe('the page', () => {
   }
 
   async function waiting(page) {
-    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    clock.install();
     const { client, peer } = await connected({ page, random: () => 0.5 });
     peer.kill();
     await next(client, 'connecting');
@@ -418,7 +420,7 @@ describe('tokens', () => {
   });
 
   it('tells of a getToken that fails, backs off, and tries again', async () => {
-    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    clock.install();
     let isDown = true;
     const getToken = async () => {
       if (isDown) throw new Error('identity provider down');
@@ -431,18 +433,18 @@ describe('tokens', () => {
     assert.match(error.message, /identity provider down/);
     assert.equal(client.state, 'connecting');
     isDown = false;
-    mock.timers.tick(250);
+    clock.tick(250);
     await (await server.peer()).welcome();
     await next(client, 'connected');
   });
 
   it('shows a fresh token on the live connection before the old one runs out', async () => {
-    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    clock.install();
     let count = 0;
     const getToken = async () => `t${(count += 1)}`;
     const { peer } = await connected({ getToken }, { expires_in_ms: 100_000, ping_interval_ms: 60_000 });
     for (const token of ['t2', 't3']) {
-      mock.timers.tick(75_000);
+      clock.tick(75_000);
       const { id, payload } = await peer.expect('refresh');
       assert.deepEqual(payload, { token });
       const answered = new Promise((resolve) => setImmediate(resolve));

@@ -1,14 +1,14 @@
 /** Tokens: cached, fetched within a deadline, renewed before they run out. */
 
 import assert from 'node:assert/strict';
-import { beforeEach, it, mock } from 'node:test';
+import { afterEach, beforeEach, it, mock } from 'node:test';
 
 import { Tokens } from '../src/tokens.js';
+import { Clock } from './clock.js';
 
-beforeEach((t) => {
-  mock.timers.reset();
-  mock.timers.enable({ apis: ['setTimeout'] });
-});
+const clock = new Clock();
+beforeEach(() => clock.install());
+afterEach(() => clock.remove());
 
 it('fetches once and keeps it until it is forgotten', async () => {
   const getToken = mock.fn(async () => `t${getToken.mock.callCount()}`);
@@ -41,7 +41,7 @@ it('names a getToken that fails, rejected or thrown', async () => {
 
 it('does not wait for ever for getToken', async () => {
   const waiting = new Tokens(undefined, () => new Promise(() => {}), 100).get();
-  mock.timers.tick(100);
+  clock.tick(100);
   await assert.rejects(waiting, { code: 'token', message: /within 100 ms/ });
 });
 
@@ -52,9 +52,9 @@ it('renews half a minute before the end, or with a quarter of a short life left'
   ]) {
     const renew = mock.fn();
     new Tokens(undefined, () => 't', 100).schedule(life, renew);
-    mock.timers.tick(due - 1);
+    clock.tick(due - 1);
     assert.equal(renew.mock.callCount(), 0);
-    mock.timers.tick(1);
+    clock.tick(1);
     assert.equal(renew.mock.callCount(), 1);
   }
 });
@@ -66,6 +66,6 @@ it('renews nothing that lasts, cannot be fetched, or was stopped', () => {
   const stopped = new Tokens(undefined, () => 't', 100);
   stopped.schedule(1000, renew);
   stopped.stop();
-  mock.timers.tick(1_000_000);
+  clock.tick(1_000_000);
   assert.equal(renew.mock.callCount(), 0);
 });

@@ -17,16 +17,20 @@ EXPLAINED = 2
 def make_app() -> typer.Typer:
     app = typer.Typer(
         name="tidewire",
-        help="Kafka-backed event streaming to browsers.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
     )
+    app.callback()(_about)
     dev.register(app)
     for name in ("config", "publish", "tail", "token", "topics"):
         if find_spec(f"{__package__}.{name}"):
             import_module(f"{__package__}.{name}").register(app)
     return app
+
+
+def _about() -> None:
+    """Kafka-backed event streaming to browsers."""
 
 
 def run() -> int:

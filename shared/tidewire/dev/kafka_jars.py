@@ -80,3 +80,7 @@ def _resolve(maven: str, jars: Path, stopped: Callable[[], bool]) -> None:
         (work / "jars").replace(jars)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    kafka_jars()

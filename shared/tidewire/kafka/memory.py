@@ -15,9 +15,10 @@ from .errors import (
     TopicExistsError,
     UnknownTopicError,
 )
-from .memory_clients import MemoryAdmin, MemoryReader, MemorySyncWriter, MemoryWriter
+from .memory_clients import MemoryAdmin, MemoryReader, MemorySyncWriter, MemoryWriter, size_of
 from .memory_log import MemoryLog
 from .records import Bounds, NewRecord, RecordPosition, TopicPartition, TopicSpec, TopicState
+from .settings import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["MemoryBroker"]
 
 _DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
-_OVERHEAD_BYTES = 64
 
 
 def _unix_ms() -> int:
@@ -62,11 +62,15 @@ class MemoryBroker:
     def reader(self) -> MemoryReader:
         return MemoryReader(self)
 
-    def writer(self) -> MemoryWriter:
-        return MemoryWriter(self)
+    def writer(self, *, max_record_bytes: int = MAX_RECORD_BYTES) -> MemoryWriter:
+        return MemoryWriter(self, max_record_bytes=max_record_bytes)
 
-    def sync_writer(self, *, buffer_records: int = 100_000) -> MemorySyncWriter:
-        return MemorySyncWriter(self, buffer_records=buffer_records)
+    def sync_writer(
+        self, *, buffer_records: int = 100_000, max_record_bytes: int = MAX_RECORD_BYTES
+    ) -> MemorySyncWriter:
+        return MemorySyncWriter(
+            self, buffer_records=buffer_records, max_record_bytes=max_record_bytes
+        )
 
     def admin(self) -> MemoryAdmin:
         return MemoryAdmin(self)
@@ -111,7 +115,7 @@ class MemoryBroker:
 
     def append(self, record: NewRecord) -> RecordPosition:
         self.check_available()
-        size = len(record.key or b"") + len(record.value or b"") + _OVERHEAD_BYTES
+        size = size_of(record)
         with self._changing():
             limit = self._topic(record.topic).max_message_bytes
             if size > limit:

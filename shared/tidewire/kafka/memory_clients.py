@@ -5,7 +5,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .errors import BrokerUnavailableError, BufferFullError, KafkaError, OffsetOutOfRangeError
+from .errors import (
+    BrokerUnavailableError,
+    BufferFullError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    RecordTooLargeError,
+)
 from .records import (
     Bounds,
     Fetched,
@@ -20,9 +26,10 @@ from .records import (
 if TYPE_CHECKING:
     from .memory import MemoryBroker
 
-__all__ = ["MemoryAdmin", "MemoryReader", "MemorySyncWriter", "MemoryWriter"]
+__all__ = ["MemoryAdmin", "MemoryReader", "MemorySyncWriter", "MemoryWriter", "size_of"]
 
 _HOLD_TIMEOUT = 10.0
+_OVERHEAD_BYTES = 64
 
 
 class MemoryReader:
@@ -40,6 +47,8 @@ class MemoryReader:
         self._next.clear()
 
     async def assign(self, starts: Mapping[TopicPartition, int]) -> None:
+        for tp in starts.keys() - self._next.keys():
+            self._broker.log(tp)
         kept = self._next.keys() - self._parked
         self._next = {tp: self._next[tp] if tp in kept else at for tp, at in starts.items()}
         self._parked.clear()
@@ -98,8 +107,9 @@ class MemoryReader:
 class MemoryWriter:
     """`RecordWriter` of a `MemoryBroker`."""
 
-    def __init__(self, broker: "MemoryBroker") -> None:
+    def __init__(self, broker: "MemoryBroker", *, max_record_bytes: int) -> None:
         self._broker = broker
+        self._max_record_bytes = max_record_bytes
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -108,6 +118,7 @@ class MemoryWriter:
         self._broker.check_available()
 
     async def write(self, record: NewRecord) -> RecordPosition:
+        _check_size(record, self._max_record_bytes)
         self._in_flight += 1
         self._idle.clear()
         try:
@@ -146,8 +157,11 @@ class MemoryWriter:
 class MemorySyncWriter:
     """`SyncRecordWriter` of a `MemoryBroker`: records leave the buffer unless the broker holds them."""
 
-    def __init__(self, broker: "MemoryBroker", *, buffer_records: int) -> None:
+    def __init__(
+        self, broker: "MemoryBroker", *, buffer_records: int, max_record_bytes: int
+    ) -> None:
         self._broker = broker
+        self._max_record_bytes = max_record_bytes
         self._buffer_records = buffer_records
         self._buffer: deque[NewRecord] = deque()
         self._known: set[str] = set()
@@ -156,6 +170,7 @@ class MemorySyncWriter:
     def offer(self, record: NewRecord) -> None:
         if record.topic not in self._known:
             self.partitions_of(record.topic)
+        _check_size(record, self._max_record_bytes)
         if len(self._buffer) >= self._buffer_records:
             self._deliver()
         if len(self._buffer) >= self._buffer_records:
@@ -210,6 +225,20 @@ class MemoryAdmin:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def size_of(record: NewRecord) -> int:
+    """About what a record takes in a batch."""
+    headers = sum(len(name) + len(content) for name, content in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers + _OVERHEAD_BYTES
+
+
+def _check_size(record: NewRecord, limit: int) -> None:
+    if (size := size_of(record)) > limit:
+        raise RecordTooLargeError(
+            f"a record of {size} bytes is more than the writer takes ({limit}): "
+            "publish less or raise max_record_bytes"
+        )
 
 
 def _held() -> BrokerUnavailableError:

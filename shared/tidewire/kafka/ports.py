@@ -33,6 +33,8 @@ class RecordReader(Protocol):
         A partition that was assigned before keeps its own next offset, whatever ``starts`` says of it;
         a new one starts at ``starts``. No record of a kept partition is lost or handed over twice. A
         partition that was reported as out of range is not kept: it starts anew at ``starts``.
+        Raises `UnknownTopicError` and, for topics never seen before, `BrokerUnavailableError`; the set
+        is then unchanged.
         """
         ...
 

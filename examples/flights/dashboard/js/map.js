@@ -1,6 +1,6 @@
 /** Draws the flights in the air on the globe: a still picture below, what moves above it. */
 
-import { departureAt, isInAir, progress } from './flight.js';
+import { isInAir, progress } from './flight.js';
 import { View, vector } from './globe.js';
 import { drawGlobe } from './map-ground.js';
 import { placeLabels } from './map-labels.js';
@@ -293,6 +293,3 @@ export class FlightMap {
 
 /** @param {number} delay */
 const tone = (delay) => LATE.filter((minutes) => delay >= minutes).length;
-
-/** One line about a plane, for the pointer. @param {Plane} plane */
-export const planeTitle = ({ key, flight }) => ({ key, flight, departed: departureAt(flight) });

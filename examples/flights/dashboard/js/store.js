@@ -28,13 +28,19 @@ export class Store {
     for (const event of events) this.#apply(event);
   }
 
+  /** The whole table, as the subscription holds it. @param {Update[]} events */
+  replace(events) {
+    this.clear();
+    for (const event of events) this.#apply(event);
+  }
+
   /**
-   * Everything as it was at a position; what is known to be newer stays.
+   * The whole table as it was at a position, beside a subscription that may already be further.
    *
    * @param {Update[]} events
    * @param {{offsets: Record<string, number>}} position
    */
-  replace(events, position) {
+  merge(events, position) {
     const present = new Set(events.map((event) => event.key));
     for (const [key, { offset }] of this.rows) {
       if (!present.has(key) && offset[1] < (position.offsets[offset[0]] ?? 0)) this.#drop(key);

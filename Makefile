@@ -1,0 +1,97 @@
+# Everything that people and machines do with this repository. `make` alone says what there is.
+# Needs Python 3.11 or later and a POSIX shell; `make test` needs more and says what.
+
+PORT ?= 8080
+NODES ?= 1
+BROKER ?= embedded
+SPEED ?=
+PYTHON ?=
+VENV := .venv
+
+export PYTHON VENV
+
+BIN := $(VENV)/bin
+PROJECTS := pyproject.toml sdk/python/pyproject.toml examples/flights/pyproject.toml
+SOURCES := shared services sdk/python examples/flights tests
+ENVIRONMENT := $(VENV)/.run $(if $(filter embedded,$(BROKER)),$(VENV)/.embedded)
+DEV_OPTIONS := --port $(PORT) --nodes $(NODES) --broker $(BROKER) $(if $(SPEED),--speed $(SPEED))
+UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --overrides deploy/requirements/overrides.txt --no-emit-package tidewire \
+	--no-emit-package tidewire-client --no-emit-package tidewire-example-flights $(UPGRADE)
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup setup-dev setup-test run test test-js test-unit test-contract test-integration test-e2e \
+	check format lint types layers lock clean
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo '  variables of run: PORT=8080 NODES=1 BROKER=embedded|kafka|HOST:PORT SPEED=simulated seconds a second PYTHON=python3'
+
+setup: $(ENVIRONMENT) ## make the environment in .venv
+
+run: $(ENVIRONMENT) ## everything on this machine, with the flights example, until Ctrl-C
+	@exec $(BIN)/tidewire dev $(DEV_OPTIONS)
+
+test: setup-test ## every test: JavaScript, then unit, contract, integration, end to end
+	@$(MAKE) test-js
+	$(BIN)/pytest tests/unit tests/contract tests/integration tests/e2e
+
+test-js: ## tests of the JavaScript SDK
+	cd sdk/js && node --test
+
+test-unit: setup-dev ## tests without a loop, a socket or a broker
+	$(BIN)/pytest tests/unit
+
+test-contract: setup-test ## the same suite over fake and real Kafka
+	$(BIN)/pytest tests/contract
+
+test-integration: setup-test ## real sockets and processes
+	$(BIN)/pytest tests/integration
+
+test-e2e: setup-test ## everything, in a real browser
+	$(BIN)/pytest tests/e2e
+
+check: lint types layers ## format, lint, types, layers
+
+lint: setup-dev ## format and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup-dev ## types of sources and tests
+	$(BIN)/mypy $(SOURCES)
+
+layers: setup-dev ## which package may import which
+	$(BIN)/lint-imports
+
+format: setup-dev ## write files the way `make check` wants them
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## resolve the dependencies anew (needs uv; UPGRADE=--upgrade for later versions)
+	$(UV_LOCK) deploy/requirements/run.in -o deploy/requirements/run.lock
+	$(UV_LOCK) deploy/requirements/run.in --group pyproject.toml:dev -c deploy/requirements/run.lock -o deploy/requirements/dev.lock
+	$(UV_LOCK) deploy/requirements/embedded.in -o deploy/requirements/embedded.lock
+
+clean: ## remove the environment and all caches; the data in .tidewire stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* dist build
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup-dev: $(VENV)/.dev $(VENV)/.embedded
+
+setup-test: setup-dev
+	@sh deploy/test-machine.sh
+	@$(BIN)/python -m tidewire.dev.kafka_jars
+
+$(VENV)/.run: deploy/setup.sh deploy/requirements/run.lock $(PROJECTS)
+	@sh deploy/setup.sh run
+	@touch $@
+
+$(VENV)/.embedded: deploy/requirements/embedded.lock | $(VENV)/.run
+	@sh deploy/setup.sh embedded
+	@touch $@
+
+$(VENV)/.dev: deploy/requirements/dev.lock | $(VENV)/.run
+	@sh deploy/setup.sh dev
+	@touch $@

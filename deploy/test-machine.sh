@@ -1,0 +1,26 @@
+#!/bin/sh
+# See that the programs the tests run are on this machine; as root on Debian, install what is missing.
+set -eu
+
+fail() { printf 'tidewire: %s\n' "$*" >&2; exit 2; }
+
+# program:Debian package
+wanted='chromium:chromium java:openjdk-17-jre-headless mvn:maven redis-server:redis-server node:nodejs'
+
+missing() {
+  for pair in $wanted; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || printf '%s ' "${pair##*:}"
+  done
+}
+
+packages=$(missing)
+if [ -n "$packages" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  printf 'Installing %s…\n' "$packages"
+  apt-get update -qq
+  # shellcheck disable=SC2086 # one word a package
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null
+  packages=$(missing)
+fi
+[ -z "$packages" ] || fail "the tests need programs that are not on this machine: install $packages(Debian's names) and start again"
+node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' ||
+  fail "the tests need Node 20 or later, and node here is $(node --version): install a later one"

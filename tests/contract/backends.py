@@ -1,0 +1,167 @@
+"""The brokers that the contract suite runs over, and what a test does to them by hand."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import confluent_kafka as ck
+from confluent_kafka.admin import AdminClient
+
+from tidewire.kafka.aiokafka_clients import AiokafkaReader, AiokafkaWriter
+from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader, ConfluentWriter
+from tidewire.kafka.memory import MemoryBroker
+from tidewire.kafka.ports import RecordReader, RecordWriter, SyncRecordWriter, TopicAdmin
+from tidewire.kafka.records import NewRecord, TopicPartition, TopicSpec
+from tidewire.kafka.settings import KafkaSettings
+
+__all__ = ["Backend", "MemoryBackend", "ServerBackend"]
+
+
+class Backend(Protocol):
+    """One broker with the clients under test."""
+
+    @property
+    def has_topic_ids(self) -> bool: ...
+
+    @property
+    def has_transactions(self) -> bool: ...
+
+    def reader(self) -> RecordReader: ...
+
+    def writer(self, **overrides: Any) -> RecordWriter: ...
+
+    def sync_writer(self, **overrides: Any) -> SyncRecordWriter: ...
+
+    def admin(self) -> TopicAdmin: ...
+
+    def seed(self, records: Sequence[NewRecord]) -> None:
+        """Write records and return once they are acknowledged."""
+        ...
+
+    def abort(self, records: Sequence[NewRecord]) -> None:
+        """Write records in a transaction that is aborted."""
+        ...
+
+    def truncate_before(self, where: TopicPartition, offset: int) -> None: ...
+
+
+def new_topic(
+    backend: Backend, partitions: int = 1, config: Mapping[str, str] | None = None
+) -> str:
+    name = f"contract-{secrets.token_hex(6)}"
+    backend.admin().create(TopicSpec(name, partitions, config or {}))
+    return name
+
+
+@dataclass
+class MemoryBackend:
+    broker: MemoryBroker = field(default_factory=MemoryBroker)
+    has_topic_ids: bool = True
+    has_transactions: bool = True
+
+    def reader(self) -> RecordReader:
+        return self.broker.reader()
+
+    def writer(self, **overrides: Any) -> RecordWriter:
+        return self.broker.writer(max_record_bytes=overrides.get("max_record_bytes", 1024 * 1024))
+
+    def sync_writer(self, **overrides: Any) -> SyncRecordWriter:
+        return self.broker.sync_writer(
+            buffer_records=overrides.get("buffer_records", 100_000),
+            max_record_bytes=overrides.get("max_record_bytes", 1024 * 1024),
+        )
+
+    def admin(self) -> TopicAdmin:
+        return self.broker.admin()
+
+    def seed(self, records: Sequence[NewRecord]) -> None:
+        for record in records:
+            self.broker.append(record)
+
+    def abort(self, records: Sequence[NewRecord]) -> None:
+        touched = {TopicPartition(record.topic, record.partition) for record in records}
+        for record in records:
+            self.broker.append_hole(TopicPartition(record.topic, record.partition))
+        for where in touched:
+            self.broker.append_hole(where)  # the marker that ends the transaction
+
+    def truncate_before(self, where: TopicPartition, offset: int) -> None:
+        self.broker.truncate_before(where, offset)
+
+
+@dataclass
+class ServerBackend:
+    """A broker of its own process, read by one of the two clients."""
+
+    bootstrap: str
+    client: str = "aiokafka"
+    has_topic_ids: bool = True
+    has_transactions: bool = True
+
+    def settings(self, **overrides: Any) -> KafkaSettings:
+        given = {
+            "bootstrap": self.bootstrap,
+            "fetch_wait": 0.05,
+            "silence_timeout": 1.0,
+            "delivery_timeout": 20.0,
+        }
+        return KafkaSettings(**(given | overrides))
+
+    def reader(self) -> RecordReader:
+        if self.client == "confluent":
+            return ConfluentReader(self.settings())
+        return AiokafkaReader(self.settings())
+
+    def writer(self, **overrides: Any) -> RecordWriter:
+        return AiokafkaWriter(self.settings(**overrides))
+
+    def sync_writer(self, **overrides: Any) -> SyncRecordWriter:
+        return ConfluentWriter(self.settings(**overrides))
+
+    def admin(self) -> TopicAdmin:
+        return ConfluentAdmin(self.settings())
+
+    def seed(self, records: Sequence[NewRecord]) -> None:
+        writer = ConfluentWriter(self.settings(linger=0))
+        for record in records:
+            writer.offer(record)
+        writer.close(20.0)
+
+    def abort(self, records: Sequence[NewRecord]) -> None:
+        producer = self.transactional_producer()
+        producer.begin_transaction()
+        for record in records:
+            producer.produce(
+                record.topic, value=record.value, key=record.key, partition=record.partition
+            )
+        producer.flush(10.0)
+        producer.abort_transaction(10.0)
+
+    def compressed(self, records: Sequence[NewRecord], codec: str) -> None:
+        """Write records in batches compressed by one of Kafka's codecs."""
+        producer = ck.Producer(
+            {"bootstrap.servers": self.bootstrap, "compression.type": codec, "linger.ms": 50}
+        )
+        for record in records:
+            producer.produce(
+                record.topic, value=record.value, key=record.key, partition=record.partition
+            )
+        assert producer.flush(10.0) == 0
+
+    def transactional_producer(self) -> ck.Producer:
+        producer = ck.Producer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "transactional.id": f"contract-{secrets.token_hex(6)}",
+                "log_level": 0,  # the coordinator of a fresh broker is still loading
+            }
+        )
+        producer.init_transactions(30.0)
+        return producer
+
+    def truncate_before(self, where: TopicPartition, offset: int) -> None:
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        answers = admin.delete_records([ck.TopicPartition(*where, offset)])
+        for answer in answers.values():
+            answer.result(10.0)

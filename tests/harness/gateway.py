@@ -1,0 +1,160 @@
+"""A gateway node on a real socket in the test's own loop, and a client that speaks bare frames."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import websockets
+import yaml
+from fastapi import FastAPI
+from websockets.asyncio.client import ClientConnection
+
+from tidewire.kafka.memory import MemoryBroker
+from tidewire.kafka.records import NewRecord, RecordPosition, TopicSpec
+from tidewire.protocol.codes import SUBPROTOCOL
+from tidewire_gateway.__main__ import Server, public_config
+from tidewire_gateway.app import Clients, create_app
+from tidewire_gateway.node import Node
+from tidewire_gateway.settings import GatewaySettings, LimitSettings
+
+__all__ = ["FrameClient", "Gateway", "MemoryTopics", "running_gateway", "write_streams"]
+
+PATIENCE = 10.0
+
+
+class MemoryTopics:
+    """Publishes to the in-memory broker by stream name."""
+
+    def __init__(self, broker: MemoryBroker, streams: Mapping[str, Mapping[str, Any]]) -> None:
+        self.broker = broker
+        self._writer = broker.writer()
+        admin = broker.admin()
+        for stream in streams.values():
+            admin.create(TopicSpec(stream["topic"], stream.get("partitions", 1), {}))
+
+    async def publish(
+        self,
+        topic: str,
+        key: str | None,
+        data: Any,
+        *,
+        partition: int = 0,
+        ts: int | None = None,
+    ) -> RecordPosition:
+        """``data`` bytes are written as they are, None removes the key, the rest becomes JSON."""
+        value = data if isinstance(data, bytes | None) else json.dumps(data).encode()
+        return await self._writer.write(
+            NewRecord(
+                topic, partition, None if key is None else key.encode(), value, timestamp_ms=ts
+            )
+        )
+
+
+class FrameClient:
+    """One WebSocket, message by message; every wait has a deadline."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self._messages: deque[dict[str, Any]] = deque()
+        self._last_id = 0
+
+    async def send(self, kind: str, **payload: Any) -> int:
+        self._last_id += 1
+        await self.send_text(
+            json.dumps({"v": 1, "type": kind, "id": self._last_id, "payload": payload})
+        )
+        return self._last_id
+
+    async def send_text(self, text: str) -> None:
+        await self.connection.send(text)
+
+    async def receive(self) -> dict[str, Any]:
+        """The next message; an array frame counts as several."""
+        while not self._messages:
+            async with asyncio.timeout(PATIENCE):
+                frame = json.loads(await self.connection.recv())
+            self._messages.extend(frame if isinstance(frame, list) else [frame])
+        return self._messages.popleft()
+
+    async def expect(self, kind: str) -> dict[str, Any]:
+        """The payload of the next message, which is of this type."""
+        message = await self.receive()
+        assert message["type"] == kind, message
+        payload: dict[str, Any] = message["payload"]
+        return payload
+
+    async def hello(self, token: str | None = None) -> dict[str, Any]:
+        await self.send("hello", client="test/1", **({} if token is None else {"token": token}))
+        return await self.expect("welcome")
+
+    async def subscribe(self, channel: str, **options: Any) -> dict[str, Any]:
+        await self.send("subscribe", channel=channel, **options)
+        return await self.expect("subscribed")
+
+    async def closed(self) -> tuple[int | None, str | None]:
+        """Read on until the server closes; the code and reason it gave."""
+        async with asyncio.timeout(PATIENCE):
+            with contextlib.suppress(websockets.ConnectionClosed):
+                while True:
+                    await self.connection.recv()
+        return self.connection.close_code, self.connection.close_reason
+
+
+class Gateway:
+    """A node that serves; ``app.state.node`` is its inside."""
+
+    def __init__(self, app: FastAPI, port: int) -> None:
+        self.app = app
+        self.http = f"http://127.0.0.1:{port}"
+        self.ws = f"ws://127.0.0.1:{port}/v1/ws"
+        self.port = port
+
+    @property
+    def node(self) -> Node:
+        node: Node = self.app.state.node
+        return node
+
+    @contextlib.asynccontextmanager
+    async def connect(
+        self, *, hello: bool = True, token: str | None = None, **options: Any
+    ) -> AsyncIterator[FrameClient]:
+        options.setdefault("subprotocols", [SUBPROTOCOL])
+        async with websockets.connect(self.ws, compression=None, **options) as connection:
+            client = FrameClient(connection)
+            if hello:
+                await client.hello(token)
+            yield client
+
+
+def write_streams(folder: Path, streams: Mapping[str, Mapping[str, Any]]) -> Path:
+    path = folder / "streams.yaml"
+    path.write_text(yaml.safe_dump({"streams": {k: dict(v) for k, v in streams.items()}}))
+    return path
+
+
+@contextlib.asynccontextmanager
+async def running_gateway(
+    streams: Path, clients: Clients, limits: Mapping[str, Any] | None = None, **options: Any
+) -> AsyncIterator[Gateway]:
+    """A node on a free port, ended when the block is left."""
+    settings = GatewaySettings(streams=streams, limits=LimitSettings(**(limits or {})), **options)
+    app = create_app(settings, clients)
+    listener = socket.create_server(("127.0.0.1", 0))
+    started = asyncio.Event()
+    server = Server(public_config(app, settings), started.set)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await started.wait()
+        yield Gateway(app, listener.getsockname()[1])
+    finally:
+        server.should_exit = True
+        async with asyncio.timeout(PATIENCE):
+            await task
+        if app.state.failure is not None:
+            raise app.state.failure

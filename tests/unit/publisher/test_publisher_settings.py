@@ -1,0 +1,51 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidewire.config.errors import ConfigError
+from tidewire.config.settings import load_settings
+from tidewire_publisher.settings import PREFIX, PublisherSettings
+
+ROOT = Path(__file__).parents[3]
+
+
+def load(**variables: str) -> PublisherSettings:
+    environ = {PREFIX + name: text for name, text in variables.items()}
+    return load_settings(PublisherSettings, environ=environ, env_file=None)
+
+
+def test_development_mode_listens_on_loopback_only() -> None:
+    assert load(STREAMS="s", DEV="1", HOST="::1").host == "::1"
+    with pytest.raises(ConfigError, match=f"^{PREFIX}HOST: development mode .* 127.0.0.1"):
+        load(STREAMS="s", DEV="1", HOST="0.0.0.0")
+
+
+def test_outside_development_mode_a_key_is_needed() -> None:
+    with pytest.raises(ConfigError, match=f"^{PREFIX}TOKEN_KEY_FILE: is not set"):
+        load(STREAMS="s")
+    assert load(STREAMS="s", TOKEN_KEY_FILE="k", HOST="0.0.0.0").token_key_file == Path("k")
+
+
+def test_a_bound_that_lets_nothing_through_is_refused() -> None:
+    with pytest.raises(ConfigError, match="MAX_PENDING_BYTES: must be at least"):
+        load(STREAMS="s", DEV="1", MAX_PENDING_BYTES="10")
+
+
+def test_the_broker_sees_the_services_name() -> None:
+    assert load(STREAMS="s", DEV="1", KAFKA__BOOTSTRAP="k:1").named_kafka.client_id == (
+        "tidewire-publisher"
+    )
+    assert load(STREAMS="s", DEV="1", KAFKA__CLIENT_ID="mine").named_kafka.client_id == "mine"
+
+
+def test_the_documentation_tells_every_setting_and_its_default() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    section = page.partition("### Publisher")[2].partition("\n### ")[0]
+    defaults: dict[str, Any] = {
+        name: field.default for name, field in PublisherSettings.model_fields.items()
+    }
+    for name, default in defaults.items():
+        assert f"`{name.upper()}" in section, name
+        if isinstance(default, int | float) and not isinstance(default, bool):
+            assert f"`{default:g}`" in section or f"`{default}`" in section, name

@@ -1,0 +1,140 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidewire.config.streams import Stream
+from tidewire.kafka.errors import BrokerUnavailableError, TopicExistsError
+from tidewire.kafka.memory import MemoryBroker
+from tidewire.kafka.records import TopicSpec, TopicState
+from tidewire.topics import apply_topics, check_topics
+from tidewire.topics.plan import Status, differences, plan, spec_of
+
+STREAMS = {
+    "flights": Stream(topic="flights", partitions=6, table=True),
+    "notices": Stream(topic="notices", partitions=2, retention_ms=1000),
+}
+
+
+def state_of(stream: Stream, **changes: Any) -> TopicState:
+    spec = spec_of(stream)
+    fields = {"partitions": spec.partitions, "config": dict(spec.config)} | changes
+    return TopicState(stream.topic, "id", **fields)
+
+
+def test_a_table_is_a_compacted_topic_that_keeps_removals_for_a_day() -> None:
+    spec = spec_of(STREAMS["flights"])
+    assert (spec.name, spec.partitions, spec.replication) == ("flights", 6, 1)
+    assert spec.config["cleanup.policy"] == "compact"
+    assert spec.config["delete.retention.ms"] == "86400000"
+
+
+def test_another_stream_is_deleted_by_age() -> None:
+    assert spec_of(STREAMS["notices"]).config == {
+        "cleanup.policy": "delete",
+        "retention.ms": "1000",
+    }
+    assert "retention.ms" not in spec_of(Stream(topic="t")).config
+
+
+any_stream = st.builds(
+    Stream,
+    topic=st.just("t"),
+    partitions=st.integers(1, 9),
+    table=st.booleans(),
+    retention_ms=st.sampled_from([None, -1]),
+)
+
+
+@given(any_stream)
+def test_a_topic_that_was_made_for_a_stream_does_not_differ(stream: Stream) -> None:
+    assert differences(stream, state_of(stream)) == ()
+
+
+@given(any_stream, st.integers(1, 9))
+def test_another_partition_count_is_always_told(stream: Stream, partitions: int) -> None:
+    found = [d.setting for d in differences(stream, state_of(stream, partitions=partitions))]
+    assert found == ([] if partitions == stream.partitions else ["partitions"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_right"), [("compact", True), ("delete", False), ("compact,delete", False)]
+)
+def test_a_table_on_a_topic_that_forgets_is_told(policy: str, is_right: bool) -> None:
+    state = state_of(STREAMS["flights"], config={"cleanup.policy": policy})
+    found = differences(STREAMS["flights"], state)
+    assert (found == ()) is is_right
+    for difference in found:
+        assert difference.found == policy
+        assert "`table`" in str(difference)
+
+
+def test_what_a_broker_does_not_tell_is_no_difference() -> None:
+    assert differences(STREAMS["flights"], state_of(STREAMS["flights"], config={})) == ()
+
+
+def test_streams_that_share_a_topic_must_agree() -> None:
+    shared = {"a": Stream(topic="t", partitions=2), "b": Stream(topic="t", partitions=3)}
+    [report] = plan(shared, {}).topics
+    assert (report.status, report.streams) == (Status.DIFFERS, ("a", "b"))
+    assert [d.setting for d in report.differences] == ["partitions"]
+
+
+def test_apply_makes_what_is_missing_and_then_nothing() -> None:
+    broker = MemoryBroker()
+    first = apply_topics(broker.admin(), STREAMS)
+    assert first.is_ok
+    assert first.created == ("flights", "notices")
+    second = apply_topics(broker.admin(), STREAMS)
+    assert [t.status for t in second.topics] == [Status.OK, Status.OK]
+    assert broker.partitions_of("flights") == 6
+
+
+def test_apply_changes_no_topic_that_exists() -> None:
+    broker = MemoryBroker()
+    broker.create(TopicSpec("flights", 2, {"cleanup.policy": "delete"}))
+    report = apply_topics(broker.admin(), STREAMS)
+    assert not report.is_ok
+    assert {t.topic: t.status for t in report.topics} == {
+        "flights": Status.DIFFERS,
+        "notices": Status.CREATED,
+    }
+    assert broker.partitions_of("flights") == 2
+
+
+def test_apply_makes_no_topic_whose_streams_disagree() -> None:
+    broker = MemoryBroker()
+    shared = {"a": Stream(topic="t", partitions=2), "b": Stream(topic="t", partitions=3)}
+    assert not apply_topics(broker.admin(), shared).is_ok
+    assert broker.describe(["t"]) == {}
+
+
+def test_another_process_that_is_first_does_not_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = MemoryBroker()
+    admin = broker.admin()
+    create = admin.create
+
+    def late(spec: TopicSpec) -> None:
+        create(spec)
+        raise TopicExistsError(spec.name)
+
+    monkeypatch.setattr(admin, "create", late)
+    report = apply_topics(admin, STREAMS)
+    assert report.is_ok
+    assert report.created == ()
+
+
+def test_check_tells_what_is_missing_and_makes_nothing() -> None:
+    broker = MemoryBroker()
+    report = check_topics(broker.admin(), STREAMS)
+    assert {t.status for t in report.topics} == {Status.MISSING}
+    assert not report.is_ok
+    assert broker.describe(["flights"]) == {}
+
+
+def test_a_broker_that_is_away_is_told() -> None:
+    broker = MemoryBroker()
+    broker.set_available(False)
+    with pytest.raises(BrokerUnavailableError):
+        apply_topics(broker.admin(), STREAMS)
