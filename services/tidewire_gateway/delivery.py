@@ -1,6 +1,5 @@
 """Carry out what clients ask of subscriptions: wait for partitions, catch up, attach, let go."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -26,6 +25,7 @@ from .core.resolving import channel_partitions, resolve
 from .core.subscriptions import Receiver, Subscription, SubscriptionState
 from .fanout import Fanout
 from .instruments import Instruments
+from .timers import Handle, Timers
 
 __all__ = ["Delivery", "Subscriber"]
 
@@ -44,7 +44,7 @@ class _Waiting:
     """A subscribe request whose partitions have not caught up, and when it is answered all the same."""
 
     request: Subscribe
-    timer: asyncio.TimerHandle
+    timer: Handle
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class _Unresolved:
 
     subscriber: Subscriber
     request: Subscribe
-    timer: asyncio.TimerHandle
+    timer: Handle
 
 
 class Delivery:
@@ -64,6 +64,7 @@ class Delivery:
         streams: Mapping[str, Stream],
         topologies: Mapping[str, Topology],
         *,
+        timers: Timers,
         index: FeedIndex,
         demand: Demand,
         fanout: Fanout,
@@ -80,7 +81,7 @@ class Delivery:
         self._limits = limits
         self._on_demand = on_demand
         self._answers = Answers(instruments, max_frame=limits.max_frame_out)
-        self._loop = asyncio.get_running_loop()
+        self._timers = timers
         self._unresolved: dict[str, list[_Unresolved]] = {}
         self._waiting: dict[Subscription, _Waiting] = {}
         self._stale_since: float | None = None
@@ -106,7 +107,7 @@ class Delivery:
         if feed.is_live:
             self._begin(subscription, request)
         else:
-            timer = self._loop.call_later(
+            timer = self._timers.call_later(
                 self._limits.live_timeout, self._begin_late, subscription, request
             )
             self._waiting[subscription] = _Waiting(request, timer)
@@ -188,7 +189,7 @@ class Delivery:
 
     def connected(self, is_connected: bool) -> None:
         """The broker answers, or does not any more: everybody is told."""
-        self._stale_since = None if is_connected else self._loop.time()
+        self._stale_since = None if is_connected else self._timers.time()
         for feed in self._index:
             if not is_connected:
                 self._tell_stale(feed.members())
@@ -299,7 +300,7 @@ class Delivery:
         self._instruments.subscriptions.dec()
         if feed.is_unused:
             self._index.discard(feed)
-            self._demand.release(_topic_partitions(feed), self._loop.time())
+            self._demand.release(_topic_partitions(feed), self._timers.time())
             self._instruments.feeds.set(len(self._index))
 
     def _of(self, subscriber: Subscriber, sub: int, request_id: int | None) -> Subscription:
@@ -314,7 +315,7 @@ class Delivery:
 
     def _wait_for_topology(self, subscriber: Subscriber, request: Subscribe, stream: str) -> None:
         waiting = self._unresolved.setdefault(stream, [])
-        timer = self._loop.call_later(
+        timer = self._timers.call_later(
             self._limits.live_timeout, self._give_up_topology, subscriber, request, stream
         )
         waiting.append(_Unresolved(subscriber, request, timer))
@@ -337,7 +338,7 @@ class Delivery:
 
     def _tell_stale(self, subscriptions: Iterable[Subscription]) -> None:
         since = self._stale_since
-        age = 0.0 if since is None else self._loop.time() - since
+        age = 0.0 if since is None else self._timers.time() - since
         for subscription in subscriptions:
             if subscription not in self._waiting:
                 subscription.is_stale = True

@@ -3,7 +3,6 @@
 A frame is built once; writing it is one call per connection, with no task, queue or await beside it.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Sequence
 from itertools import groupby, islice
@@ -14,6 +13,7 @@ from .core.feeds import Feed, Flush, Urgency, events_at_or_after
 from .core.outbox import updates_frames
 from .core.subscriptions import Subscription, SubscriptionState
 from .instruments import Instruments
+from .timers import Timers
 
 __all__ = ["Fanout"]
 
@@ -52,10 +52,8 @@ class _Job:
 class Fanout:
     """Schedules flushes and carries them out. ``max_frame`` is in bytes."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, instruments: Instruments, *, max_frame: int
-    ) -> None:
-        self._loop = loop
+    def __init__(self, timers: Timers, instruments: Instruments, *, max_frame: int) -> None:
+        self._timers = timers
         self._instruments = instruments
         self._max_frame = max_frame
         self._due: list[Feed] = []
@@ -63,13 +61,13 @@ class Fanout:
         self._is_writing = False
 
     def offer(self, feed: Feed, event: Event, now: float) -> None:
-        """Give an event to a feed and see to its flush; ``now`` is the loop's time."""
+        """Give an event to a feed and see to its flush; ``now`` is the timers' time."""
         urgency = feed.offer(event, now)
         if urgency is Urgency.NOW:
             self._flush_this_turn(feed)
         elif urgency is Urgency.LATER:
             feed.is_scheduled = True
-            self._loop.call_at(feed.last_flush_at + feed.interval, self._interval_passed, feed)
+            self._timers.call_at(feed.last_flush_at + feed.interval, self._interval_passed, feed)
 
     def settle(self, subscription: Subscription) -> None:
         """Write what is on its way to one subscription now, before it leaves its feed."""
@@ -82,7 +80,7 @@ class Fanout:
         """Flush once the records of this turn of the loop are all in: a burst shares its frame."""
         feed.is_scheduled = True
         if not self._due:
-            self._loop.call_soon(self._flush_due)
+            self._timers.call_soon(self._flush_due)
         self._due.append(feed)
 
     def _flush_due(self) -> None:
@@ -95,13 +93,13 @@ class Fanout:
         if not feed.is_scheduled:
             return
         due_at = feed.last_flush_at + feed.interval
-        if self._loop.time() + 0.001 < due_at:
-            self._loop.call_at(due_at, self._interval_passed, feed)
+        if self._timers.time() + 0.001 < due_at:
+            self._timers.call_at(due_at, self._interval_passed, feed)
         else:
             self._flush(feed)
 
     def _flush(self, feed: Feed) -> None:
-        started_at = self._loop.time()
+        started_at = self._timers.time()
         flush = feed.take_flush(started_at)
         if not flush.batch.events and not flush.joining:
             return
@@ -110,7 +108,7 @@ class Fanout:
             self._start(_Job(feed, flush, frames))
             self._instruments.flushed(flush.batch)
         self._let_join(feed, flush)
-        self._instruments.flush_time.observe(self._loop.time() - started_at)
+        self._instruments.flush_time.observe(self._timers.time() - started_at)
 
     def _let_join(self, feed: Feed, flush: Flush) -> None:
         """Give each newcomer the part of the flush that its snapshot does not cover, and attach it."""
@@ -147,4 +145,4 @@ class Fanout:
             left -= max(taken, 1)
         self._is_writing = bool(self._jobs)
         if self._is_writing:
-            self._loop.call_soon(self._write_slice)
+            self._timers.call_soon(self._write_slice)

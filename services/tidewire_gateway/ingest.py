@@ -15,6 +15,7 @@ from .core.history import History
 from .core.partition_log import PartitionLog
 from .fanout import Fanout
 from .instruments import Instruments
+from .timers import Timers
 
 __all__ = ["Ingest"]
 
@@ -47,6 +48,7 @@ class Ingest:
         instruments: Instruments,
         history: History,
         *,
+        timers: Timers,
         on_live: Callable[[str], None],
     ) -> None:
         self._index = index
@@ -55,7 +57,7 @@ class Ingest:
         self._history = history
         self._on_live = on_live
         self._by_topic: dict[str, _Source] = {}
-        self._loop = asyncio.get_running_loop()
+        self._timers = timers
 
     def add_stream(self, name: str, topology: Topology, decoder: Decoder) -> None:
         self._by_topic[topology.topic] = _Source(name, decoder.stream, topology, decoder)
@@ -116,7 +118,7 @@ class Ingest:
             return
         is_live = record.partition in source.topology.live
         self._history.append(log, event, _now_ms(), is_live=is_live)
-        now = self._loop.time()
+        now = self._timers.time()
         for feed in self._index.wanting(source.name, event):
             self._fanout.offer(feed, event, now)
 

@@ -57,7 +57,9 @@ class Node:
         demand = Demand(linger)
         fanout = Fanout(self._loop, instruments, max_frame=limits.max_frame_out)
         self._topologies = Topologies(streams, admin, on_learned=self._learned)
-        self._ingest = Ingest(index, fanout, instruments, history, on_live=self._live)
+        self._ingest = Ingest(
+            index, fanout, instruments, history, timers=self._loop, on_live=self._live
+        )
         self._reader = PartitionReader(
             reader,
             demand,
@@ -71,6 +73,7 @@ class Node:
         self.delivery = Delivery(
             streams,
             self._topologies.by_stream,
+            timers=self._loop,
             index=index,
             demand=demand,
             fanout=fanout,

@@ -56,7 +56,8 @@ class PartitionReader:
         self._on_connected = on_connected
         self._wake = asyncio.Event()
         self._assigned: dict[TopicPartition, int] = {}
-        self._version = -1
+        self._version = demand.version
+        self._must_change = False
         self._changed_at = float("-inf")
         self._tended_at = 0.0
         self._measured_at = time.monotonic()
@@ -89,7 +90,8 @@ class PartitionReader:
             self._tended_at = now
             self._ingest.tend()
             self._demand.expire(now)
-        if self._demand.version != self._version and now - self._changed_at >= _CHANGE_INTERVAL:
+        is_due = self._must_change or self._demand.version != self._version
+        if is_due and now - self._changed_at >= _CHANGE_INTERVAL:
             await self._change_assignment()
         if self._assigned:
             await self._fetch(now)
@@ -125,6 +127,7 @@ class PartitionReader:
         gone = self._assigned.keys() - wanted
         self._assigned = kept | starts
         self._version = version
+        self._must_change = False
         self._changed_at = time.monotonic()
         for partition in gone:
             self._ingest.close(partition)
@@ -151,7 +154,7 @@ class PartitionReader:
         self._on_reset(partition)
         self._ingest.close(partition)
         self._assigned.pop(partition, None)
-        self._version = -1
+        self._must_change = True
 
     async def _on_failure(self, error: KafkaError) -> None:
         self._failures += 1

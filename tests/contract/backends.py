@@ -1,13 +1,15 @@
 """The brokers that the contract suite runs over, and what a test does to them by hand."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 import confluent_kafka as ck
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # not in its stubs
 
+from harness.waiting import wait_until
 from tidewire.kafka.aiokafka_clients import AiokafkaReader, AiokafkaWriter
 from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader, ConfluentWriter
 from tidewire.kafka.memory import MemoryBroker
@@ -15,7 +17,7 @@ from tidewire.kafka.ports import RecordReader, RecordWriter, SyncRecordWriter, T
 from tidewire.kafka.records import NewRecord, TopicPartition, TopicSpec
 from tidewire.kafka.settings import KafkaSettings
 
-__all__ = ["Backend", "MemoryBackend", "ServerBackend"]
+__all__ = ["Backend", "MemoryBackend", "ServerBackend", "new_topic"]
 
 
 class Backend(Protocol):
@@ -25,7 +27,7 @@ class Backend(Protocol):
     def has_topic_ids(self) -> bool: ...
 
     @property
-    def has_transactions(self) -> bool: ...
+    def creates_topics_that_are_asked_for(self) -> bool: ...
 
     def reader(self) -> RecordReader: ...
 
@@ -47,18 +49,31 @@ class Backend(Protocol):
 
 
 def new_topic(
-    backend: Backend, partitions: int = 1, config: Mapping[str, str] | None = None
+    backend: Backend,
+    partitions: int = 1,
+    config: Mapping[str, str] | None = None,
+    *,
+    name: str = "",
 ) -> str:
-    name = f"contract-{secrets.token_hex(6)}"
+    name = name or f"contract-{secrets.token_hex(6)}"
     backend.admin().create(TopicSpec(name, partitions, config or {}))
     return name
+
+
+_LATEST: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call] # untyped in the client
+
+
+@lru_cache(maxsize=8)
+def _seeder(bootstrap: str) -> ConfluentWriter:
+    """One writer for all tests of a broker: a fresh idempotent producer takes a second to start."""
+    return ConfluentWriter(KafkaSettings(bootstrap=bootstrap, linger=0))
 
 
 @dataclass
 class MemoryBackend:
     broker: MemoryBroker = field(default_factory=MemoryBroker)
     has_topic_ids: bool = True
-    has_transactions: bool = True
+    creates_topics_that_are_asked_for: bool = False
 
     def reader(self) -> RecordReader:
         return self.broker.reader()
@@ -97,7 +112,7 @@ class ServerBackend:
     bootstrap: str
     client: str = "aiokafka"
     has_topic_ids: bool = True
-    has_transactions: bool = True
+    creates_topics_that_are_asked_for: bool = False
 
     def settings(self, **overrides: Any) -> KafkaSettings:
         given = {
@@ -123,10 +138,10 @@ class ServerBackend:
         return ConfluentAdmin(self.settings())
 
     def seed(self, records: Sequence[NewRecord]) -> None:
-        writer = ConfluentWriter(self.settings(linger=0))
+        writer = _seeder(self.bootstrap)
         for record in records:
             writer.offer(record)
-        writer.close(20.0)
+        assert writer.flush(20.0) == 0
 
     def abort(self, records: Sequence[NewRecord]) -> None:
         producer = self.transactional_producer()
@@ -137,6 +152,26 @@ class ServerBackend:
             )
         producer.flush(10.0)
         producer.abort_transaction(10.0)
+        touched = {TopicPartition(record.topic, record.partition) for record in records}
+        wait_until(lambda: self._are_stable(touched), what="the markers that end the transaction")
+
+    def _are_stable(self, partitions: Set[TopicPartition]) -> bool:
+        """Whether no transaction is open: brokers write the closing markers after they answered."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        ends = [
+            {
+                where.partition: answer.result(10.0).offset
+                for where, answer in admin.list_offsets(
+                    {ck.TopicPartition(*tp): _LATEST for tp in partitions},
+                    isolation_level=isolation,
+                ).items()
+            }
+            for isolation in (
+                ck.IsolationLevel.READ_COMMITTED,
+                ck.IsolationLevel.READ_UNCOMMITTED,
+            )
+        ]
+        return ends[0] == ends[1]
 
     def compressed(self, records: Sequence[NewRecord], codec: str) -> None:
         """Write records in batches compressed by one of Kafka's codecs."""

@@ -28,8 +28,13 @@ def make_backend(broker: str, client: str, request: pytest.FixtureRequest) -> Ba
     if broker == "memory":
         return MemoryBackend()
     if broker == "embedded":
-        # The embedded broker has no topic ids: it answers zeros.
-        return ServerBackend(request.getfixturevalue("embedded_kafka"), client, has_topic_ids=False)
+        return ServerBackend(
+            request.getfixturevalue("embedded_kafka"),
+            client,
+            has_topic_ids=False,  # it answers zeros
+            # It makes what aiokafka's metadata requests ask for; Apache Kafka does unless told not to.
+            creates_topics_that_are_asked_for=client == "aiokafka",
+        )
     return ServerBackend(request.getfixturevalue("real_kafka"), client)
 
 

@@ -273,7 +273,10 @@ async def test_a_topic_that_is_deleted_while_it_is_read_is_reported(
 
     reading.admin().delete(topic)
 
-    with pytest.raises(UnknownTopicError):
+    # aiokafka's metadata requests ask for missing topics to be made, and the embedded broker makes them:
+    # the deleted topic is there again, empty.
+    resurrects = reading.creates_topics_that_are_asked_for
+    with pytest.raises(OffsetOutOfRangeError if resurrects else UnknownTopicError):
         await read_until(reader, lambda _: False)
     await reader.assign({})
 

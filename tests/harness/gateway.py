@@ -108,11 +108,16 @@ class FrameClient:
 class Gateway:
     """A node that serves; ``app.state.node`` is its inside."""
 
-    def __init__(self, app: FastAPI, port: int) -> None:
+    def __init__(self, app: FastAPI, server: Server, port: int) -> None:
         self.app = app
+        self._server = server
         self.http = f"http://127.0.0.1:{port}"
         self.ws = f"ws://127.0.0.1:{port}/v1/ws"
         self.port = port
+
+    def stop(self) -> None:
+        """As SIGTERM does."""
+        self._server.should_exit = True
 
     @property
     def node(self) -> Node:
@@ -151,7 +156,7 @@ async def running_gateway(
     try:
         async with asyncio.timeout(PATIENCE):
             await started.wait()
-        yield Gateway(app, listener.getsockname()[1])
+        yield Gateway(app, server, listener.getsockname()[1])
     finally:
         server.should_exit = True
         async with asyncio.timeout(PATIENCE):

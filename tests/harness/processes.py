@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-__all__ = ["processes_naming", "is_gone"]
+__all__ = ["is_gone", "processes_naming"]
 
 
 def is_gone(pid: int) -> bool:

@@ -35,6 +35,7 @@ from .laps import ReplayPoint, begin, parse_start
 from .replay import Progress, Replay
 from .stored import standing_keys, stored_point
 
+SOURCE: Final = "tidewire-flights"
 DEFAULT_SPEED: Final = 300.0
 DEFAULT_START: Final = "2013-01-01T08:00"
 _TICK: Final = 0.05
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: Options, dataset: Dataset, stop: threading.Event, started_at: float) -> int:
     point, stale_keys = asyncio.run(_where_to_begin(options, dataset))
     start = begin(dataset, point, BoardRules())
-    with Publisher.connect(options.kafka, options.streams) as publisher:
+    with Publisher.connect(options.kafka, options.streams, source=SOURCE) as publisher:
         for key in sorted(stale_keys - {event.key for event in start.board}):
             publisher.publish(FLIGHTS, key, None)
         replay = Replay(publisher, start, point, options.speed)
@@ -99,7 +100,6 @@ def _play(options: Options, replay: Replay, stop: threading.Event) -> None:
                 logged_at = now
                 _log(options, progress)
     replay.report(max(time.monotonic() - reported_at, _TICK))
-    replay.flush()
 
 
 async def _where_to_begin(options: Options, dataset: Dataset) -> tuple[ReplayPoint, set[str]]:

@@ -47,7 +47,9 @@ def to_text(reference: dict[str, Any]) -> str:
         for code, name in reference["airlines"].items()
     )
     dots = "\n   ".join(
-        textwrap.wrap(json.dumps(reference["dots"], separators=(",", ":")).replace("],", "], "), 110)
+        textwrap.wrap(
+            json.dumps(reference["dots"], separators=(",", ":")).replace("],", "], "), 110
+        )
     ).replace("], ", "],")
     return (
         f'{{\n  "source": {json.dumps(reference["source"])},\n'

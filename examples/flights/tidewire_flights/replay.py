@@ -8,23 +8,25 @@ from typing import Any, Final, Protocol
 from tidewire.kafka.errors import BufferFullError
 
 from .clock import SimClock
-from .errors import ReplayError
 from .events import FLIGHTS, REPLAY, Event
 from .laps import LapEvent, ReplayPoint, Start
 
 __all__ = ["CLOCK_KEY", "EventPublisher", "Progress", "Replay"]
 
 CLOCK_KEY: Final = "clock"
-_FLUSH_TIMEOUT: Final = 30.0
 _MAX_EVENTS_A_STEP: Final = 2_000
 
 
 class EventPublisher(Protocol):
     """What the replay needs of `tidewire.publishing.Publisher`."""
 
-    def publish(self, stream: str, key: str, data: Mapping[str, Any] | None) -> object: ...
+    def publish(self, stream: str, key: str, data: object) -> None:
+        """Queue an event; `BufferFullError` at the buffer's bound."""
+        ...
 
-    def flush(self, timeout: float) -> int: ...
+    def flush(self) -> None:
+        """Wait until everything queued is acknowledged; raises what went wrong."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Replay:
 
     def report(self, elapsed: float) -> Progress:
         """Publish the clock's row; all that it stands for is acknowledged before."""
-        self.flush()
+        self._publisher.flush()
         progress = Progress(
             ReplayPoint(self._lap, int(self._clock.at)),
             self._clock.speed,
@@ -95,13 +97,6 @@ class Replay:
         self._published_by_origin.clear()
         self._publisher.publish(REPLAY, CLOCK_KEY, progress.to_row())
         return progress
-
-    def flush(self) -> None:
-        if missing := self._publisher.flush(_FLUSH_TIMEOUT):
-            raise ReplayError(
-                f"Kafka did not acknowledge {missing} events within {_FLUSH_TIMEOUT:.0f} s: "
-                "check that the broker answers"
-            )
 
     def _is_due(self) -> bool:
         if (
@@ -115,7 +110,7 @@ class Replay:
         try:
             self._publisher.publish(event.stream, event.key, event.data)
         except BufferFullError:
-            self.flush()
+            self._publisher.flush()
             self._publisher.publish(event.stream, event.key, event.data)
         self._total += 1
         self._published += 1

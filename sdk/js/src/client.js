@@ -1,5 +1,6 @@
 /** The client: keeps one connection alive, moves it, and carries the subscriptions across. */
 
+import { moveTarget, socketUrl } from './address.js';
 import { backoffMs, moveAfterMs } from './backoff.js';
 import { TOKEN_EXPIRED, isPermanent } from './codes.js';
 import { Emitter } from './emitter.js';
@@ -243,8 +244,11 @@ export class Tidewire extends Emitter {
   /** @param {Session} session @param {Record<string, any>} goaway */
   #goaway(session, { after_ms: afterMs = 0, url }) {
     if (session !== this.#current || this.#next) return;
-    const target = url ? moveTarget(this.#url, url) : this.#url;
-    this.#openAfter(moveAfterMs(this.#options.random(), afterMs), target);
+    const { random } = this.#options;
+    // Sent away again before it proved steady: the fleet is in motion, so do not run in circles.
+    const pause = this.#attempt > 0 ? backoffMs(this.#attempt, random(), this.#options) : 0;
+    this.#attempt += 1;
+    this.#openAfter(moveAfterMs(random(), afterMs) + pause, moveTarget(this.#url, url));
   }
 
   /** Somebody looks, or the network is back. @param {boolean} isNetwork */
@@ -312,18 +316,4 @@ export class Tidewire extends Emitter {
     this.#state = state;
     this._emit('state', state);
   }
-}
-
-/** @param {string} url @param {string} [base] */
-function socketUrl(url, base) {
-  const parsed = new URL(url, base);
-  parsed.protocol = parsed.protocol.replace('http', 'ws');
-  parsed.hash = '';
-  return parsed.href;
-}
-
-/** Where a goaway sends us; never from an encrypted address to a plain one. @param {string} from @param {string} url */
-function moveTarget(from, url) {
-  const target = socketUrl(url, from);
-  return from.startsWith('wss:') && !target.startsWith('wss:') ? from : target;
 }

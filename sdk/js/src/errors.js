@@ -1,7 +1,7 @@
 /** The one error class of this package. */
 
 /**
- * What went wrong, with a code to branch on: one of the protocol's error codes, or `timeout`,
+ * What went wrong, with a code to branch on: one of the protocol's error codes, or
  * `bad_frame`, `token`, `view_full`, `unsubscribed`.
  */
 export class TidewireError extends Error {

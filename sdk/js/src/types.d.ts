@@ -136,7 +136,7 @@ interface Emits<Events> {
 
 export class TidewireError extends Error {
   constructor(code: string, message: string, extra?: { retryAfterMs?: number; cause?: unknown });
-  /** An error code of the protocol, or `timeout`, `bad_frame`, `token`, `view_full`. */
+  /** An error code of the protocol, or `bad_frame`, `token`, `view_full`, `unsubscribed`. */
   code: string;
   retryAfterMs: number | undefined;
 }

@@ -1,6 +1,7 @@
 /** The client against a real WebSocket server: connections, their ends, and what comes after. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { WebSocket } from 'ws';
 
@@ -67,12 +68,19 @@ describe('connecting', () => {
     assert.equal(client.state, 'connected');
   });
 
+  it('names itself and its version where the application does not', async () => {
+    const { hello } = await connected();
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+    assert.deepEqual(hello.payload, { client: `tidewire-js/${version}` });
+  });
+
   it('opens one connection however often connect is called', async () => {
     const { client, peer } = await connected();
     client.connect();
     const flights = client.subscribe('flights');
     await peer.grant();
-    assert.equal(flights.phase === 'unsubscribed' || server.waiting, 0);
+    await next(flights, 'subscribed');
+    assert.equal(server.waiting, 0);
   });
 
   it('takes an http address too', async () => {
@@ -442,25 +450,34 @@ describe('tokens', () => {
     clock.install();
     let count = 0;
     const getToken = async () => `t${(count += 1)}`;
-    const { peer } = await connected({ getToken }, { expires_in_ms: 100_000, ping_interval_ms: 60_000 });
+    const { client, peer } = await connected({ getToken }, { expires_in_ms: 100_000, ping_interval_ms: 60_000 });
+    const flights = client.subscribe('flights', { snapshot: false });
+    await peer.grant();
+    await next(flights, 'subscribed');
     for (const token of ['t2', 't3']) {
       clock.tick(75_000);
       const { id, payload } = await peer.expect('refresh');
       assert.deepEqual(payload, { token });
-      const answered = new Promise((resolve) => setImmediate(resolve));
       peer.send('refreshed', { expires_in_ms: 100_000 }, id);
-      await within(answered, 'a turn of the loop');
-      await settled(peer);
+      peer.send('status', { state: 'stale', age_ms: 1 }); // once this is read, so is the answer
+      await next(flights, 'status');
     }
   });
 
-  /** Everything sent to the client before has been read by it: it answers a question asked after. */
-  async function settled(peer) {
-    const [client] = clients;
-    const probe = client.subscribe('probe', { snapshot: false });
-    await peer.grant({ sub: 99 });
-    await next(probe, 'subscribed');
-    probe.unsubscribe();
-    peer.send('unsubscribed', { sub: 99, code: 'requested', reason: '' }, (await peer.expect('unsubscribe')).id);
-  }
+  it('tries again when the fresh token cannot be had, and keeps the connection', async () => {
+    clock.install();
+    const answers = ['t1', new Error('down'), 't2'];
+    const getToken = async () => {
+      const answer = answers.shift();
+      if (answer instanceof Error) throw answer;
+      return answer;
+    };
+    const { client, peer } = await connected({ getToken }, { expires_in_ms: 100_000, ping_interval_ms: 60_000 });
+    const error = next(client, 'error');
+    clock.tick(75_000);
+    assert.equal((await error).code, 'token');
+    assert.equal(client.state, 'connected');
+    clock.tick(15_000);
+    assert.deepEqual((await peer.expect('refresh')).payload, { token: 't2' });
+  });
 });

@@ -13,6 +13,7 @@ const real = {
 export class Clock {
   #now = 0;
   #timers = new Set();
+  #awaited = new Map();
 
   /** From now on timers are this clock's, until `remove`. */
   install() {
@@ -25,6 +26,7 @@ export class Clock {
   remove() {
     Object.assign(globalThis, real);
     this.#timers.clear();
+    this.#awaited.clear();
   }
 
   /** Move on, firing what is due in its order. */
@@ -39,6 +41,11 @@ export class Clock {
     this.#now = end;
   }
 
+  /** Resolves when a timer of `delay` is set from now on. */
+  set(delay) {
+    return new Promise((resolve) => this.#awaited.set(delay, resolve));
+  }
+
   #next(end) {
     const due = [...this.#timers].filter(({ at }) => at <= end);
     return due.sort((a, b) => a.at - b.at)[0];
@@ -47,6 +54,7 @@ export class Clock {
   #add(call, delay, isRepeated) {
     const timer = { call, delay, isRepeated, at: this.#now + delay, unref() {}, ref() {} };
     this.#timers.add(timer);
+    this.#awaited.get(delay)?.();
     return timer;
   }
 }

@@ -5,6 +5,7 @@ from .backoff import BackoffLimits
 from .batches import Batch
 from .client import Client, ConnectionState
 from .errors import (
+    AddressError,
     ClientClosedError,
     MalformedFrameError,
     NotReadyError,
@@ -18,6 +19,7 @@ from .position import Position
 from .subscription import StateView, Subscription
 
 __all__ = [
+    "AddressError",
     "BackoffLimits",
     "Batch",
     "Client",

@@ -9,6 +9,7 @@ TidewireClientError
 """
 
 __all__ = [
+    "AddressError",
     "ClientClosedError",
     "MalformedFrameError",
     "NotReadyError",
@@ -20,6 +21,10 @@ __all__ = [
 
 class TidewireClientError(Exception):
     """The root: the message names what is wrong and, where there is one, the cure."""
+
+
+class AddressError(TidewireClientError, ValueError):
+    """A client connects to ``ws://`` or ``wss://`` addresses."""
 
 
 class PermanentCloseError(TidewireClientError):

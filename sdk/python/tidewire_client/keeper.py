@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from .backoff import Backoff
-from .errors import PermanentCloseError
+from .errors import AddressError, PermanentCloseError
 from .link import Answer, Link, open_link
 from .messages import Goaway, Refreshed, ServerMessage
 from .options import Options, Surroundings
@@ -174,7 +174,7 @@ async def _cancel(tasks: "set[asyncio.Task[Any]]") -> None:
 
 
 def check_url(url: str) -> None:
-    """Raises ``ValueError`` for what is no WebSocket address."""
+    """Raises ``AddressError`` for what is no WebSocket address."""
     parts = urlsplit(url)
     if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-        raise ValueError(f"{url!r} is no address: use ws://HOST:PORT/v1/ws or wss://HOST/v1/ws")
+        raise AddressError(f"{url!r} is no address: use ws://HOST:PORT/v1/ws or wss://HOST/v1/ws")

@@ -1,17 +1,15 @@
 """All commands in one Typer application."""
 
-from importlib import import_module
-from importlib.util import find_spec
-
 import typer
 
 from ..errors import TidewireError
-from . import dev
+from . import config, dev, publish, tail, token, topics
 from .output import print_error
 
 __all__ = ["make_app", "run"]
 
 EXPLAINED = 2
+MODULES = (dev, publish, tail, topics, token, config)
 
 
 def make_app() -> typer.Typer:
@@ -22,10 +20,8 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_about)
-    dev.register(app)
-    for name in ("config", "publish", "tail", "token", "topics"):
-        if find_spec(f"{__package__}.{name}"):
-            import_module(f"{__package__}.{name}").register(app)
+    for module in MODULES:
+        module.register(app)
     return app
 
 

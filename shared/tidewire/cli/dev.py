@@ -11,7 +11,6 @@ from rich.markup import escape
 
 from ..dev.errors import ChildFailedError, StoppedError
 from ..dev.options import DEFAULT_DATA_DIR, DEFAULT_PORT, DevOptions, Example
-from ..dev.run import run_dev
 from ..dev.running import Running, ready_message
 from ..dev.signals import StopRequest
 from .output import console, print_json, progress
@@ -56,6 +55,8 @@ def dev(
     Exit codes: 0 ended by Ctrl-C or SIGTERM; 2 something could not start or a part ended by itself,
     the message says what and the cure.
     """
+    from ..dev.run import run_dev  # the other commands start faster without it
+
     report = _JsonReport() if as_json else _HumanReport()
     with StopRequest() as stop:
         try:

@@ -10,6 +10,7 @@ __all__ = [
     "OptionError",
     "PortInUseError",
     "StoppedError",
+    "TopicsDifferError",
 ]
 
 
@@ -44,3 +45,7 @@ class ChildFailedError(DevError):
 
 class StoppedError(DevError):
     """The run was asked to end while it was still starting."""
+
+
+class TopicsDifferError(DevError):
+    """A topic that exists breaks what its streams promise."""

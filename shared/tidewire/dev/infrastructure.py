@@ -28,13 +28,13 @@ EMBEDDED_TOPICS: Final = {"segment.bytes": str(1 << 20)}
 
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
-    """``epoch``: for streams, where the broker has no topic ids. ``topic_config``: for topics made here."""
+    """``epoch``: of streams, where the broker has no topic ids. ``topic_overrides``: of topics made here."""
 
     bootstrap: str
     redis_url: str
     children: tuple[Child, ...]
     epoch: str | None = None
-    topic_config: Mapping[str, str] = field(default_factory=dict)
+    topic_overrides: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager

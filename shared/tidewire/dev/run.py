@@ -14,7 +14,7 @@ from .report import Report
 from .services import Services
 from .signals import StopRequest
 from .streams import merged, write_streams
-from .topics import apply_topics
+from .topics import make_topics
 
 __all__ = ["run_dev"]
 
@@ -36,7 +36,7 @@ def run_dev(options: DevOptions, report: Report, stop: StopRequest) -> None:
         with infrastructure(options, data_dir, stop) as ground:
             report.step("broker", f"{options.broker}, at {ground.bootstrap}")
             write_streams(data_dir, streams, epoch=ground.epoch)
-            report.step("topics", apply_topics(ground.bootstrap, streams, ground.topic_config))
+            report.step("topics", make_topics(ground.bootstrap, streams, ground.topic_overrides))
             common = Common(data_dir, ground.bootstrap, _static(example))
             with Services(options, common, ground, report) as services:
                 services.run(stop)

@@ -1,33 +1,38 @@
-"""The topics of a run: made where they are missing."""
+"""The topics of a run: made where they are missing, refused where they differ."""
 
 from collections.abc import Mapping
 
-from ..config.streams import Stream, StreamsFile
-from ..kafka.confluent_clients import ConfluentAdmin
-from ..kafka.records import TopicSpec
+from ..config.streams import StreamsFile
 from ..kafka.settings import KafkaSettings
+from ..topics import TopicsReport, apply_topics
+from .errors import TopicsDifferError
 
-__all__ = ["apply_topics"]
+__all__ = ["make_topics"]
 
 
-def apply_topics(bootstrap: str, streams: StreamsFile, topic_config: Mapping[str, str]) -> str:
-    """Make the missing topics, with ``topic_config`` beside what the streams say; tells what was done."""
+def make_topics(bootstrap: str, streams: StreamsFile, overrides: Mapping[str, str]) -> str:
+    """Make the missing topics, with ``overrides`` for this broker; says what was done.
+
+    Raises `TopicsDifferError` where a topic that exists breaks what its streams promise.
+    """
+    from ..kafka.confluent_clients import ConfluentAdmin  # librdkafka is slow to load
+
     admin = ConfluentAdmin(KafkaSettings(bootstrap=bootstrap, client_id="tidewire-dev"))
     try:
-        specs = {stream.topic: _spec(stream, topic_config) for stream in streams.streams.values()}
-        there = admin.describe(list(specs))
-        for name in specs.keys() - there.keys():
-            admin.create(specs[name])
+        report = apply_topics(admin, streams.streams, overrides=overrides)
     finally:
         admin.close()
-    made = len(specs) - len(there)
-    return f"{', '.join(specs)} ({made} made, {len(there)} there)"
+    _refuse_differences(report)
+    names = ", ".join(topic.topic for topic in report.topics)
+    made = len(report.created)
+    return f"{names} ({made} made, {len(report.topics) - made} there)"
 
 
-def _spec(stream: Stream, topic_config: Mapping[str, str]) -> TopicSpec:
-    config = dict(topic_config)
-    if stream.table:
-        config["cleanup.policy"] = "compact"
-    elif stream.retention_ms is not None:
-        config["retention.ms"] = str(stream.retention_ms)
-    return TopicSpec(stream.topic, stream.partitions, config, stream.replication)
+def _refuse_differences(report: TopicsReport) -> None:
+    for topic in report.topics:
+        if topic.differences:
+            told = "; ".join(map(str, topic.differences))
+            raise TopicsDifferError(
+                f"topic {topic.topic} differs from streams.yaml: {told}; or start afresh with "
+                "another --data-dir"
+            )

@@ -10,7 +10,8 @@ from aiokafka import TopicPartition as ClientPartition
 from aiokafka import errors as kafka
 
 from .aiokafka_errors import translated
-from .errors import BrokerUnavailableError, KafkaError, OffsetOutOfRangeError, UnknownTopicError
+from .aiokafka_metadata import partition_counts
+from .errors import KafkaError, OffsetOutOfRangeError, UnknownTopicError
 from .log_noise import calm_client_logs
 from .records import Bounds, Fetched, Record, TopicPartition
 from .settings import KafkaSettings
@@ -200,37 +201,21 @@ class AiokafkaReader:
             self._silence = 0.0
 
     async def _check_exist(self, partitions: Iterable[TopicPartition]) -> None:
-        """Ask for all topics, which creates none, and compare.
-
-        Raises `UnknownTopicError`, `BrokerUnavailableError`.
-        """
+        """Raises `UnknownTopicError`, `BrokerUnavailableError`."""
         asked = set(partitions)
         if not asked:
             return
-        topics = await self._partition_counts()
+        client = self._started()._client
+        counts = await partition_counts(client, self._settings, {tp.topic for tp in asked})
         for tp in sorted(asked):
-            if tp.partition not in topics.get(tp.topic, ()):
+            if tp.partition >= counts.get(tp.topic, 0):
                 self._known.discard(tp)
                 raise UnknownTopicError(
-                    f"topic {tp.topic!r} has no partition {tp.partition}: make the topic, or look at its name"
-                    if tp.topic in topics
+                    f"topic {tp.topic!r} has no partition {tp.partition}: it has {counts[tp.topic]}"
+                    if tp.topic in counts
                     else f"topic {tp.topic!r} does not exist: make it first"
                 )
         self._known |= asked
-
-    async def _partition_counts(self) -> Mapping[str, set[int]]:
-        client = self._started()
-        try:
-            async with asyncio.timeout(self._settings.request_timeout):
-                cluster = await client._client.fetch_all_metadata()
-        except (kafka.KafkaError, TimeoutError) as error:
-            raise BrokerUnavailableError(
-                f"no Kafka broker answers at {self._settings.bootstrap}: is it up and the address right?"
-            ) from error
-        return {
-            name: cluster.partitions_for_topic(name) or set()
-            for name in cluster.topics(exclude_internal_topics=False)
-        }
 
 
 def _records(batches: Mapping[Any, Sequence[Any]]) -> list[Record]:

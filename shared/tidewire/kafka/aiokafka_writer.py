@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka
 
 from .aiokafka_errors import translate, translated
+from .aiokafka_metadata import partition_counts
 from .errors import BrokerUnavailableError, UnknownTopicError
 from .log_noise import calm_client_logs
 from .records import NewRecord, RecordPosition, TopicPartition
@@ -40,6 +41,7 @@ class AiokafkaWriter:
         self._producer: AIOKafkaProducer | None = None
         self._partitions_by_topic: dict[str, int] = {}
         self._turns: dict[TopicPartition, asyncio.Lock] = {}
+        self._writes: set[asyncio.Future[None]] = set()
         self._renewing = asyncio.Lock()
 
     async def start(self) -> None:
@@ -47,6 +49,15 @@ class AiokafkaWriter:
         self._producer = await self._started()
 
     async def write(self, record: NewRecord) -> RecordPosition:
+        done = asyncio.get_running_loop().create_future()
+        self._writes.add(done)
+        try:
+            return await self._write(record)
+        finally:
+            self._writes.discard(done)
+            done.set_result(None)
+
+    async def _write(self, record: NewRecord) -> RecordPosition:
         count = await self.partitions_of(record.topic)
         if not 0 <= record.partition < count:
             raise UnknownTopicError(
@@ -69,15 +80,19 @@ class AiokafkaWriter:
         return count
 
     async def flush(self) -> None:
-        await self._flush(self._running())
+        with translated(f"waiting for acknowledgements of {self._settings.bootstrap}"):
+            async with asyncio.timeout(self._settings.delivery_timeout):
+                if writes := tuple(self._writes):
+                    await asyncio.wait(writes)
+                await self._running().flush()  # records whose `write` was cancelled
 
     async def close(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is None:
+        if self._producer is None:
             return
         try:
-            await self._flush(producer)
+            await self.flush()
         finally:
+            producer, self._producer = self._producer, None
             await self._stop(producer)
 
     def _running(self) -> AIOKafkaProducer:
@@ -143,14 +158,10 @@ class AiokafkaWriter:
             if self._producer is not refused:
                 return
             self._producer = await self._started()
-        with contextlib.suppress(BrokerUnavailableError):
-            await self._flush(refused)
-        await self._stop(refused)
-
-    async def _flush(self, producer: AIOKafkaProducer) -> None:
-        with translated(f"waiting for acknowledgements of {self._settings.bootstrap}"):
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.delivery_timeout):
-                await producer.flush()
+                await refused.flush()
+        await self._stop(refused)
 
     async def _stop(self, producer: AIOKafkaProducer) -> None:
         """Stop aiokafka's producer, which by itself waits for ever while no broker answers."""
@@ -160,15 +171,7 @@ class AiokafkaWriter:
                 await producer.stop()
 
     async def _ask_partitions(self, topic: str) -> int:
-        """Ask for all topics: asking aiokafka for one would create it where brokers allow that."""
-        try:
-            async with asyncio.timeout(self._settings.request_timeout):
-                cluster = await self._running().client.fetch_all_metadata()
-        except (kafka.KafkaError, TimeoutError) as error:
-            raise BrokerUnavailableError(
-                f"no Kafka broker answers at {self._settings.bootstrap}: is it up and the address right?"
-            ) from error
-        partitions = cluster.partitions_for_topic(topic)
-        if not partitions:
+        counts = await partition_counts(self._running().client, self._settings, [topic])
+        if topic not in counts:
             raise UnknownTopicError(f"topic {topic!r} does not exist: make it first")
-        return len(partitions)
+        return counts[topic]

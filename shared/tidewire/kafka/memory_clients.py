@@ -11,6 +11,7 @@ from .errors import (
     KafkaError,
     OffsetOutOfRangeError,
     RecordTooLargeError,
+    UnknownTopicError,
 )
 from .records import (
     Bounds,
@@ -164,12 +165,15 @@ class MemorySyncWriter:
         self._max_record_bytes = max_record_bytes
         self._buffer_records = buffer_records
         self._buffer: deque[NewRecord] = deque()
-        self._known: set[str] = set()
+        self._partitions_by_topic: dict[str, int] = {}
         self._failure: KafkaError | None = None
 
     def offer(self, record: NewRecord) -> None:
-        if record.topic not in self._known:
-            self.partitions_of(record.topic)
+        count = self._partitions_by_topic.get(record.topic) or self.partitions_of(record.topic)
+        if not 0 <= record.partition < count:
+            raise UnknownTopicError(
+                f"topic {record.topic!r} has no partition {record.partition}: it has {count}"
+            )
         _check_size(record, self._max_record_bytes)
         if len(self._buffer) >= self._buffer_records:
             self._deliver()
@@ -182,7 +186,7 @@ class MemorySyncWriter:
 
     def partitions_of(self, topic: str) -> int:
         partitions = self._broker.partitions_of(topic)
-        self._known.add(topic)
+        self._partitions_by_topic[topic] = partitions
         return partitions
 
     def flush(self, timeout: float) -> int:

@@ -17,10 +17,15 @@ def check_topics(admin: TopicAdmin, streams: Mapping[str, Stream]) -> TopicsRepo
     return plan(streams, admin.describe(topics))
 
 
-def apply_topics(admin: TopicAdmin, streams: Mapping[str, Stream]) -> TopicsReport:
+def apply_topics(
+    admin: TopicAdmin,
+    streams: Mapping[str, Stream],
+    *,
+    overrides: Mapping[str, str] | None = None,
+) -> TopicsReport:
     """Make what is missing, then report. Idempotent, and safe beside another process that does it.
 
-    A topic whose streams disagree about it is not made. Blocks; raises the admin's errors.
+    ``overrides`` are topic settings that this broker needs otherwise. A topic whose streams disagree about it is not made. Blocks; raises the admin's errors.
     """
     before = check_topics(admin, streams)
     created = set()
@@ -28,7 +33,7 @@ def apply_topics(admin: TopicAdmin, streams: Mapping[str, Stream]) -> TopicsRepo
         if report.status is not Status.MISSING:
             continue
         try:
-            admin.create(spec_of(streams[report.streams[0]]))
+            admin.create(spec_of(streams[report.streams[0]], overrides))
         except TopicExistsError:
             continue  # another process was first: it is checked below like any other
         created.add(report.topic)

@@ -71,14 +71,18 @@ class TopicsReport:
         return tuple(t.topic for t in self.topics if t.status is Status.CREATED)
 
 
-def spec_of(stream: Stream) -> TopicSpec:
-    """The topic that is made for a stream where there is none."""
+def spec_of(stream: Stream, overrides: Mapping[str, str] | None = None) -> TopicSpec:
+    """The topic that is made for a stream where there is none.
+
+    ``overrides`` are settings that this broker needs otherwise, such as its segments' size.
+    """
     if stream.table:
         settings = dict(_TABLE_SETTINGS)
     else:
         settings = {"cleanup.policy": "delete"}
         if stream.retention_ms is not None:
             settings["retention.ms"] = str(stream.retention_ms)
+    settings |= overrides or {}
     return TopicSpec(stream.topic, stream.partitions, settings, stream.replication)
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tidewire_client import Client, Options, Surroundings
 
-from .scripted_gateway import ScriptedGateway, scripted_gateway
+from integration.client.scripted_gateway import ScriptedGateway, scripted_gateway
+from tidewire_client import Client, Options, Surroundings
 
 
 @dataclass

@@ -161,9 +161,7 @@ class ScriptedGateway:
     async def _update(self, peer: Peer, id_: int, payload: Json) -> None:
         before = peer.subscriptions.pop(payload["sub"])
         start = len(self.records)
-        await self._subscribed(
-            peer, id_, {**before, **payload}, recovered="changes", start=start
-        )
+        await self._subscribed(peer, id_, {**before, **payload}, recovered="changes", start=start)
 
     async def _subscribed(
         self, peer: Peer, id_: int, payload: Json, *, recovered: str, start: int

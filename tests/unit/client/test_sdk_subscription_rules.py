@@ -156,16 +156,16 @@ def test_position_does_not_move_while_a_snapshot_is_incomplete() -> None:
 def test_snapshot_is_awaited_until_its_last_part() -> None:
     state = SubscriptionState()
     state.subscribed(subscribed(0, "none"))
-    state.snapshot(Snapshot(1, at(0), (), more=True))
-    state.snapshot(Snapshot(1, at(1), ()))
-    is_waiting = state.awaits_snapshot
-    assert is_waiting is False
+    waiting = [state.awaits_snapshot]
+    for part in (Snapshot(1, at(0), (), more=True), Snapshot(1, at(1), ())):
+        state.snapshot(part)
+        waiting.append(state.awaits_snapshot)
+    assert waiting == [True, True, False]
 
 
 def test_updates_without_the_expected_snapshot_start_where_subscribed_said() -> None:
     state = SubscriptionState()
     state.subscribed(subscribed(10, "none"))
-    assert state.position is None
     state.updates(Updates(1, Position(EPOCH, {}), (Event("a", 1, 0, 0, 10),)))
     assert state.position == at(10)
     assert state.newest["a"].data == 1

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,8 +20,7 @@ STREAMS = {
 
 def state_of(stream: Stream, **changes: Any) -> TopicState:
     spec = spec_of(stream)
-    fields = {"partitions": spec.partitions, "config": dict(spec.config)} | changes
-    return TopicState(stream.topic, "id", **fields)
+    return replace(TopicState(stream.topic, "id", spec.partitions, spec.config), **changes)
 
 
 def test_a_table_is_a_compacted_topic_that_keeps_removals_for_a_day() -> None:
@@ -89,6 +89,13 @@ def test_apply_makes_what_is_missing_and_then_nothing() -> None:
     second = apply_topics(broker.admin(), STREAMS)
     assert [t.status for t in second.topics] == [Status.OK, Status.OK]
     assert broker.partitions_of("flights") == 6
+
+
+def test_settings_that_a_broker_needs_otherwise_are_made_so() -> None:
+    broker = MemoryBroker()
+    assert apply_topics(broker.admin(), STREAMS, overrides={"segment.bytes": "1048576"}).is_ok
+    config = broker.describe(["flights"])["flights"].config
+    assert (config["segment.bytes"], config["cleanup.policy"]) == ("1048576", "compact")
 
 
 def test_apply_changes_no_topic_that_exists() -> None:

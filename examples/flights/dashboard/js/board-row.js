@@ -1,7 +1,7 @@
 /** One row of the board: its cells, what they show, and the flash of what changed. */
 
 import { STATUSES, departureAt } from './flight.js';
-import { airportName, clockTime, delayText } from './format.js';
+import { airlineName, airportName, clockTime, delayText } from './format.js';
 import { motion } from './theme.js';
 
 const FLASH_MS = 1_600;
@@ -70,7 +70,7 @@ export class Row {
     write(this.#cells.flight, flight.carrier ? `${flight.carrier} ${flight.flight}` : (fallback ?? key));
     write(this.#name, airportName(reference.airports[flight.dest]?.name ?? flight.dest ?? ''));
     write(this.#code, flight.dest ?? '');
-    write(this.#airline, `${reference.airlines[flight.carrier] ?? flight.carrier ?? ''} · ${origin}`);
+    write(this.#airline, `${origin} · ${airlineName(reference.airlines[flight.carrier] ?? flight.carrier ?? '')}`);
     const changes = [
       write(this.#cells.actual, actualTime(flight)) && this.#cells.actual,
       this.#setStatus(status) && this.#cells.status,

@@ -1,7 +1,7 @@
 /** The line about the chosen flight. */
 
 import { arrivalAt } from './flight.js';
-import { airportName, clockTime, delayText } from './format.js';
+import { airlineName, airportName, clockTime, delayText } from './format.js';
 
 /** @param {string} key @param {import('./flight.js').Flight} flight @param {import('./reference.js').Reference} reference @returns {HTMLElement[]} */
 export function detailText(key, flight, reference) {
@@ -10,7 +10,7 @@ export function detailText(key, flight, reference) {
   const title = document.createElement('b');
   title.textContent = `${flight.carrier ?? ''} ${flight.flight ?? key} · ${origin} → ${airportName(dest?.name ?? flight.dest ?? '?')}`;
   const facts = [
-    reference.airlines[flight.carrier],
+    airlineName(reference.airlines[flight.carrier] ?? ''),
     flight.tail && `aircraft ${flight.tail}`,
     flight.distance && `${flight.distance.toLocaleString('en-US')} miles`,
     arrivalText(flight, dest?.tz),

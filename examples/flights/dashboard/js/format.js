@@ -60,16 +60,15 @@ export function milliseconds(ms) {
   return ms < 1000 ? [ms.toFixed(0), 'ms'] : [(ms / 1000).toFixed(1), 's'];
 }
 
-const FULL_WORDS = /** @type {const} */ ([
-  [/\bIntl\b/g, 'International'],
-  [/\bRgnl\b/g, 'Regional'],
-  [/\bMem\b/g, 'Memorial'],
-  [/\bFld\b/g, 'Field'],
-]);
+/** What every airport is: said on a board it only takes the room of the place's name. */
+const KIND_OF_AIRPORT = /\s+(Intl|International|Rgnl|Regional|Airport|Municipal|Mem|Fld|Field)\b\.?/g;
+const KIND_OF_COMPANY = /\s+(Inc|Co|Corporation|Corp)\b\.?/g;
 
-/** Names of the data set, abbreviations spelt out. @param {string} name */
-export const airportName = (name) =>
-  FULL_WORDS.reduce((text, [short, full]) => text.replace(short, full), name);
+/** Names of the data set as a board shows them: `San Francisco Intl` is `San Francisco`. @param {string} name */
+export const airportName = (name) => name.replace(KIND_OF_AIRPORT, '');
+
+/** @param {string} name */
+export const airlineName = (name) => name.replace(KIND_OF_COMPANY, '');
 
 /** @param {string} timeZone */
 function clockOf(timeZone) {

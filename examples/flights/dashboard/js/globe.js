@@ -5,7 +5,7 @@
 
 const RADIANS = Math.PI / 180;
 /** Height of a path's middle above the ground, as a share of its length: so that paths can be told apart. */
-const LIFT = 0.11;
+const LIFT = 0.17;
 const SEGMENTS = 40;
 
 /** @param {number} lat @param {number} lon @returns {Vector} */

@@ -57,8 +57,13 @@ export class Link {
       this.refusal = isPermanent ? reason || `close code ${code}` : null;
       handlers.onState();
     });
+  }
+
+  /** Connect, and subscribe to what is chosen. @param {Choice} choice */
+  start(choice) {
     this.#client.connect();
     this.#subscribeClock();
+    this.choose(choice);
   }
 
   /** @returns {'disconnected' | 'connecting' | 'connected'} */
@@ -113,23 +118,29 @@ export class Link {
       this.#handlers.onState();
     });
     if (mode === 'every') {
-      this.#readBase(channel);
-      flights.on('gap', () => flights === this.#flights && this.#readBase(channel));
+      const readBase = () => {
+        if (flights === this.#flights && !this.#base) this.#base = this.#readOnce(channel, this.#handlers.onBase);
+      };
+      readBase();
+      flights.on('gap', readBase);
     }
   }
 
-  /** Mode `every` brings events only: the rows that stand already come once, from the table. @param {string} channel */
-  #readBase(channel) {
-    if (this.#base) return;
-    const base = this.#client.subscribe(channel, { mode: 'latest', intervalMs: BASE_INTERVAL_MS });
-    this.#base = base;
-    base.once('snapshot', ({ events, position }) => {
-      if (base !== this.#base) return;
+  /**
+   * Mode `every` brings events only: what stands already comes once, in another subscription.
+   *
+   * @param {string} channel
+   * @param {(events: Update[], position: {offsets: Record<string, number>}) => void} handle
+   */
+  #readOnce(channel, handle) {
+    const once = this.#client.subscribe(channel, { mode: 'latest', intervalMs: BASE_INTERVAL_MS });
+    once.once('snapshot', ({ events, position }) => {
+      if (once === this.#base) this.#base = null;
+      once.unsubscribe();
       this.#heard();
-      this.#handlers.onBase(events, position);
-      this.#base = null;
-      base.unsubscribe();
+      handle(events, position);
     });
+    return once;
   }
 
   /** @param {Choice} choice */
@@ -140,9 +151,9 @@ export class Link {
       intervalMs: NOTICES_INTERVAL_MS,
     });
     this.#notices = notices;
-    for (const name of /** @type {const} */ (['snapshot', 'update'])) {
-      notices.on(name, ({ events }) => this.#heard(notices === this.#notices && this.#handlers.onNotices, events));
-    }
+    const hand = (/** @type {Update[]} */ events) => notices === this.#notices && this.#handlers.onNotices(events);
+    this.#readOnce(notices.channel, (events) => hand(events.sort((a, b) => a.ts - b.ts)));
+    notices.on('update', ({ events }) => this.#heard(hand, events));
   }
 
   #subscribeClock() {

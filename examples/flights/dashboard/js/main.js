@@ -105,7 +105,7 @@ class Page {
       onClock: (row) => this.#setClock(row),
       onState: () => this.#tellStatus(),
     });
-    this.#link.choose(this.#choice);
+    this.#link.start(this.#choice);
     byId('banner-retry').addEventListener('click', () => this.#link.retry());
     themeSwitch(byId('theme'), () => this.#restyle());
     addEventListener('hashchange', () => this.#readHash());
@@ -140,7 +140,9 @@ class Page {
   /** @param {{sim: number, speed: number, lap: number, rate: number, rates: Record<string, number>}} row */
   #setClock(row) {
     this.#inKafka = row;
-    if (this.#sim.report(row, performance.now())) this.#history.clear();
+    if (!this.#sim.report(row, performance.now())) return;
+    this.#history.clear();
+    for (const [key, { data }] of this.#store.rows) this.#history.observe(key, data);
   }
 
   #forget() {
@@ -333,7 +335,7 @@ class Page {
 
 function makePlots() {
   const whole = (/** @type {number} */ value) => value.toFixed(0);
-  const minutes = (/** @type {number} */ value) => `${delayText(value)} min`;
+  const minutes = (/** @type {number} */ value) => delayText(value);
   return {
     traffic: new Plot(byId('traffic'), byId('traffic-key'), [
       { name: 'in the air', color: '--plot-a', fill: '--plot-a', format: whole },

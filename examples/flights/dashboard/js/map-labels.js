@@ -18,7 +18,8 @@ export function placeLabels(wanted, measure, { width, height, reserved }) {
   const taken = [...reserved];
   /** @type {Label[]} */
   const placed = [];
-  for (const { text, x, y } of wanted) {
+  for (const { text: name, ...place } of wanted) {
+    const { text, x, y } = atEdge(name, place);
     const size = measure(text);
     const spot = [
       [x + DISTANCE, y],
@@ -32,6 +33,14 @@ export function placeLabels(wanted, measure, { width, height, reserved }) {
     if (placed.length >= MAX_LABELS) break;
   }
   return placed;
+
+  /** A place outside of the picture is named where its direction leaves it. @param {string} text @param {{x: number, y: number}} place */
+  function atEdge(text, { x, y }) {
+    const isLeft = x < 0;
+    if (!isLeft && x <= width && y >= 0 && y <= height) return { text, x, y };
+    const inside = { x: Math.min(Math.max(x, 4), width - 4), y: Math.min(Math.max(y, HEIGHT), height - HEIGHT) };
+    return { text: isLeft ? `← ${text}` : y < 0 ? `↑ ${text}` : text, ...inside };
+  }
 
   /** @param {Box} box */
   function isFree(box) {

@@ -1,6 +1,6 @@
 /** The pointer over the map: names the plane below it, and chooses it. */
 
-import { delayText } from './format.js';
+import { airlineName, delayText } from './format.js';
 
 /**
  * @param {HTMLCanvasElement} canvas
@@ -17,7 +17,7 @@ export function pointAtPlanes(canvas, tip, map, reference, choose) {
     canvas.style.cursor = plane ? 'pointer' : '';
     if (!plane) return;
     const { flight, key, x, y } = plane;
-    const airline = reference.airlines[flight.carrier] ?? '';
+    const airline = airlineName(reference.airlines[flight.carrier] ?? '');
     tip.textContent = `${flight.carrier} ${flight.flight} · ${key.split('/')[0]} → ${flight.dest} · ${airline} · ${delayText(flight.dep_delay)} min`;
     const half = tip.offsetWidth / 2;
     tip.style.left = `${Math.min(Math.max(x, half + 8), canvas.clientWidth - half - 8) + canvas.offsetLeft}px`;

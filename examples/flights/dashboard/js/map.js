@@ -1,14 +1,17 @@
 /** Draws the flights in the air on the globe: a still picture below, what moves above it. */
 
 import { isInAir, progress } from './flight.js';
-import { View, vector } from './globe.js';
+import { View, angle, vector } from './globe.js';
 import { drawGlobe } from './map-ground.js';
 import { placeLabels } from './map-labels.js';
 
 /** @typedef {import('./flight.js').Flight} Flight */
 /** @typedef {{key: string, flight: Flight, share: number, path: import('./globe.js').Path, tone: number}} Plane */
 
-const FACING = /** @type {const} */ ([39, -93]);
+/** Somewhat south of the country, so that paths rise from the ground towards the top of the picture. */
+const FACING = /** @type {const} */ ([21, -95]);
+/** Places farther from New York than this do not make everybody else small: paths lead out of the picture. */
+const FRAMED_ANGLE = 0.72;
 /** Share of the way that a trail covers. */
 const TRAIL = 0.16;
 const TRAIL_PARTS = 3;
@@ -119,12 +122,11 @@ export class FlightMap {
     for (const name of ['on-time', 'late', 'very-late', 'ink', 'muted', 'surface', 'ocean', 'ocean-edge', 'land', 'graticule', 'place']) {
       this.#colors[name] = style.getPropertyValue(`--map-${name}`).trim();
     }
-    const margin = Math.max(16, width * 0.035);
-    this.#view.fit([...this.#places.values()], {
-      left: margin + 6,
-      right: width - margin,
-      top: Math.max(30, height * 0.07),
-      bottom: height - Math.max(24, height * 0.06),
+    this.#view.fit(this.#framed(), {
+      left: width * 0.07,
+      right: width * 0.96,
+      top: height * 0.17,
+      bottom: height * 0.91,
     });
     this.#paths.clear();
     for (const plane of this.planes) {
@@ -137,6 +139,13 @@ export class FlightMap {
       dots: this.#reference.dots,
       places: [...this.#places.values()],
     });
+  }
+
+  #framed() {
+    const [origin] = this.#reference.origins;
+    const home = this.#places.get(origin);
+    const places = [...this.#places.values()];
+    return home ? places.filter((place) => angle(home, place) < FRAMED_ANGLE) : places;
   }
 
   /** @param {string} origin @param {string} dest */

@@ -25,8 +25,9 @@ export class Notices {
   add(events) {
     const items = events
       .filter(({ deleted, data }) => !deleted && data && typeof data === 'object')
+      .filter((event) => !this.#list.querySelector(`[data-id="${idOf(event)}"]`))
       .slice(-MAX_NOTICES)
-      .map(({ key, data }) => this.#item(key, data));
+      .map((event) => this.#item(event));
     if (items.length === 0) return;
     this.#empty.remove();
     this.#list.prepend(...items.reverse());
@@ -37,9 +38,11 @@ export class Notices {
     }
   }
 
-  /** @param {string} key @param {Record<string, any>} notice */
-  #item(key, notice) {
+  /** @param {import('./store.js').Update} event */
+  #item(event) {
+    const { key, data: notice } = event;
     const item = document.createElement('li');
+    item.dataset.id = idOf(event);
     item.dataset.kind = notice.kind;
     const time = document.createElement('time');
     time.textContent = clockTime(notice.sim);
@@ -59,3 +62,6 @@ export class Notices {
     return `${duration(delay)} late so far`;
   }
 }
+
+/** @param {import('./store.js').Update} event */
+const idOf = ({ offset }) => offset.join('-');

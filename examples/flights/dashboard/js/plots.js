@@ -6,7 +6,7 @@ import uPlot from '../vendor/uplot/uPlot.esm.js';
 
 const NEW_YORK = 'America/New_York';
 const HOUR = 3600;
-const MIN_SPAN = 2 * HOUR;
+const MIN_SPAN = HOUR;
 
 export class Plot {
   #body;
@@ -71,7 +71,7 @@ export class Plot {
     return {
       ...this.#size(),
       legend: { show: false },
-      padding: [8, 6, 0, 0],
+      padding: [8, 18, 0, 0],
       tzDate: (/** @type {number} */ at) => uPlot.tzDate(new Date(at * 1000), NEW_YORK),
       cursor: { y: false, points: { size: 6 }, drag: { setScale: false } },
       scales: { x: { time: true, range: xRange }, y: { range: (/** @type {any} */ _u, /** @type {number} */ low, /** @type {number} */ high) => this.#yRange(low, high) } },

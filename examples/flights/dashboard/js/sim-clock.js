@@ -20,12 +20,13 @@ export class SimClock {
    * @param {number} now
    */
   report({ sim, speed, lap }, now) {
-    const isJump = this.#base !== null && (lap !== this.lap || sim < this.#shown - JUMP || sim > this.#shown + 40 * JUMP);
+    const isKnown = this.speed > 0;
+    const isJump = isKnown && (lap !== this.lap || sim < this.#shown - JUMP || sim > this.#shown + 40 * JUMP);
     this.#base = sim;
     this.#heardAt = now;
     this.speed = speed;
     this.lap = lap;
-    if (isJump) this.#shown = sim;
+    if (isJump || !isKnown) this.#shown = sim;
     return isJump;
   }
 

@@ -20,19 +20,24 @@ export const motion = {
  * @param {() => void} changed
  */
 export function themeSwitch(button, changed) {
-  const root = document.documentElement;
-  const chosen = () => /** @type {'auto' | 'light' | 'dark'} */ (root.dataset.theme ?? 'auto');
-  const tell = () => button.setAttribute('aria-label', `Colours: ${LABELS[chosen()]}`);
-  tell();
+  const { dataset } = document.documentElement;
+  const chosen = () => /** @type {'auto' | 'light' | 'dark'} */ (dataset.themeChoice ?? 'auto');
+  const apply = () => {
+    const choice = chosen();
+    dataset.theme = choice === 'auto' ? (prefersDark.matches ? 'dark' : 'light') : choice;
+    button.setAttribute('aria-label', `Colours: ${LABELS[choice]}`);
+  };
+  apply();
   button.addEventListener('click', () => {
-    const next = CHOICES[(CHOICES.indexOf(chosen()) + 1) % CHOICES.length];
-    if (next === 'auto') delete root.dataset.theme;
-    else root.dataset.theme = next;
-    remember(next);
-    tell();
+    dataset.themeChoice = CHOICES[(CHOICES.indexOf(chosen()) + 1) % CHOICES.length];
+    remember(chosen());
+    apply();
     changed();
   });
-  prefersDark.addEventListener('change', changed);
+  prefersDark.addEventListener('change', () => {
+    apply();
+    changed();
+  });
 }
 
 /** @param {string} theme */

@@ -1,3 +1,0 @@
-from stand_in import serve
-
-serve("flights")

@@ -1,0 +1,285 @@
+"""A gateway's delivery without sockets, Kafka or time: everything happens when a test says so."""
+
+import heapq
+import itertools
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from tidewire.config.streams import Stream
+from tidewire.identity.tokens import Identity
+from tidewire.kafka.records import Bounds, Fetched, Record, TopicPartition
+from tidewire.protocol.codec import decode_frame
+from tidewire.protocol.errors import ProtocolError
+from tidewire.protocol.frames import Subscribe, Unsubscribe, UpdateSubscription
+from tidewire.telemetry.metrics import create_metrics
+from tidewire_client.codec import decode
+from tidewire_client.messages import GapNotice, Snapshot, Status, Subscribed, Updates
+from tidewire_client.subscription_state import SubscriptionState
+from tidewire_gateway.core.decoding import Decoder
+from tidewire_gateway.core.demand import Demand
+from tidewire_gateway.core.feed_index import FeedIndex
+from tidewire_gateway.core.feeds import Topology
+from tidewire_gateway.core.history import History
+from tidewire_gateway.core.limits import Limits
+from tidewire_gateway.core.subscriptions import Subscription
+from tidewire_gateway.delivery import Delivery
+from tidewire_gateway.fanout import Fanout
+from tidewire_gateway.ingest import Ingest
+from tidewire_gateway.instruments import Instruments
+
+__all__ = ["Moment", "VirtualClient", "VirtualLog", "VirtualNode", "VirtualTimers", "text_frames"]
+
+
+class _Call:
+    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self._callback = callback
+        self._args = args
+        self._is_cancelled = False
+
+    def cancel(self) -> None:
+        self._is_cancelled = True
+
+    def run(self) -> None:
+        if not self._is_cancelled:
+            self._callback(*self._args)
+
+
+class VirtualTimers:
+    """`Timers` that a test moves by hand."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+        self._soon: list[_Call] = []
+        self._later: list[tuple[float, int, _Call]] = []
+        self._order = itertools.count()
+
+    def time(self) -> float:
+        return self._now
+
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> _Call:
+        call = _Call(callback, args)
+        self._soon.append(call)
+        return call
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> _Call:
+        return self.call_at(self._now + delay, callback, *args)
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> _Call:
+        call = _Call(callback, args)
+        heapq.heappush(self._later, (when, next(self._order), call))
+        return call
+
+    def turn(self) -> None:
+        """One turn of the loop: what is due now, not what that schedules."""
+        while self._later and self._later[0][0] <= self._now:
+            self._soon.append(heapq.heappop(self._later)[2])
+        due, self._soon = self._soon, []
+        for call in due:
+            call.run()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, turn by turn."""
+        end = self._now + seconds
+        self.settle()
+        while self._later and self._later[0][0] <= end:
+            self._now = max(self._now, self._later[0][0])
+            self.settle()
+        self._now = end
+
+    def settle(self) -> None:
+        """Turn until nothing is due."""
+        self.turn()
+        while self._soon or (self._later and self._later[0][0] <= self._now):
+            self.turn()
+
+
+@dataclass
+class VirtualLog:
+    """The topic: records per partition, as Kafka would hold them."""
+
+    topic: str
+    partitions: int
+    now_ms: int = 1_700_000_000_000
+    records: dict[int, list[Record]] = field(default_factory=dict)
+
+    def publish(self, partition: int, key: str, value: bytes | None) -> Record:
+        held = self.records.setdefault(partition, [])
+        record = Record(self.topic, partition, len(held), self.now_ms, key.encode(), value, ())
+        held.append(record)
+        return record
+
+    def newest(self, matches: Callable[[str], bool]) -> dict[str, bytes]:
+        """The map that every client of a channel must end with."""
+        newest: dict[str, bytes] = {}
+        for held in self.records.values():
+            for record in held:
+                assert record.key is not None
+                key = record.key.decode()
+                if not matches(key):
+                    continue
+                if record.value is None:
+                    newest.pop(key, None)
+                else:
+                    newest[key] = record.value
+        return newest
+
+
+class VirtualNode:
+    """One node's delivery over a `VirtualLog`, reading when told."""
+
+    def __init__(self, log: VirtualLog, stream: Stream, limits: Limits | None = None) -> None:
+        self.log = log
+        self.timers = VirtualTimers()
+        self._stream = stream
+        self._read = dict.fromkeys(range(log.partitions), 0)
+        instruments = Instruments(create_metrics("gateway"))
+        limits = limits or Limits()
+        topologies: dict[str, Topology] = {}
+        self.index = FeedIndex(max_window_bytes=limits.max_frame_out)
+        fanout = Fanout(self.timers, instruments, max_frame=limits.max_frame_out)
+        history = History(log_window=1e12, tombstone_ttl=1e12, max_bytes=1 << 40)
+        self.delivery = Delivery(
+            {"s": stream},
+            topologies,
+            timers=self.timers,
+            index=self.index,
+            demand=Demand(30.0),
+            fanout=fanout,
+            instruments=instruments,
+            limits=limits,
+            on_demand=lambda: None,
+        )
+        self._ingest = Ingest(
+            self.index,
+            fanout,
+            instruments,
+            history,
+            timers=self.timers,
+            on_live=self.delivery.partition_live,
+        )
+        topology = Topology(log.topic, "epoch", log.partitions)
+        topologies["s"] = topology
+        self._ingest.add_stream("s", topology, Decoder(stream, 100_000))
+        for partition in self._read:
+            end = len(log.records.get(partition, ()))
+            self._ingest.open(TopicPartition(log.topic, partition), 0, Bounds(0, end))
+
+    def read(self, partition: int, count: int) -> None:
+        """Take the next records of a partition, as one fetch."""
+        start = self._read[partition]
+        records = self.log.records.get(partition, [])[start : start + count]
+        self._read[partition] = start + len(records)
+        moved = {TopicPartition(self.log.topic, partition): self._read[partition]}
+        taking = self._ingest.take(Fetched(records, moved))
+        try:
+            while True:
+                taking.send(None)
+        except StopIteration:
+            return
+
+    def read_all(self) -> None:
+        for partition in self._read:
+            self.read(partition, 1 << 30)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a client knew when it had been handed a position."""
+
+    state: SubscriptionState
+    delivered: tuple[tuple[int, int], ...]
+
+
+class VirtualClient:
+    """A connection and the client's own rules for one subscription at its other end.
+
+    What is written while ``is_congested`` arrives all the same, as it would from a socket's buffer.
+    """
+
+    def __init__(self, node: VirtualNode, state: SubscriptionState, channel: str) -> None:
+        self.node = node
+        self.state = state
+        self.channel = channel
+        self.is_congested = False
+        self.identity: Identity | None = None
+        self.subscriptions: dict[int, Subscription] = {}
+        self.sub: int | None = None
+        self.delivered: list[tuple[int, int]] = []
+        self.statuses: list[str] = []
+        self.gaps = 0
+        self.duplicates = 0
+        self.moments: list[Moment] = []
+        self._is_update = False
+
+    def subscribe(self, **options: Any) -> None:
+        self._ask({"type": "subscribe", "payload": {"channel": self.channel, **options}})
+
+    def update(self, **options: Any) -> None:
+        self._is_update = True
+        self._ask({"type": "update_subscription", "payload": {"sub": self.sub, **options}})
+
+    def leave(self) -> None:
+        self.node.delivery.drop(self)
+
+    def drain(self) -> None:
+        self.is_congested = False
+        self.node.delivery.drained(self)
+
+    def write(self, data: bytes) -> None:
+        for text in text_frames(data):
+            for received in decode(text):
+                self._take(received.message)
+
+    def _ask(self, message: dict[str, Any]) -> None:
+        request = decode_frame(orjson.dumps({"v": 1, "id": 1, **message}))[0]
+        assert not isinstance(request, ProtocolError), request
+        if isinstance(request, Subscribe):
+            self.node.delivery.subscribe(self, request)
+        elif isinstance(request, UpdateSubscription):
+            self.node.delivery.update(self, request)
+        else:
+            assert isinstance(request, Unsubscribe)
+            self.node.delivery.unsubscribe(self, request)
+
+    def _take(self, message: object) -> None:
+        if isinstance(message, Subscribed):
+            self.gaps += self.state.subscribed(message, is_update=self._is_update) is not None
+            self._is_update = False
+            self.sub = message.sub
+        elif isinstance(message, Snapshot):
+            assert message.sub == self.sub
+            accepted = self.state.snapshot(message)
+            if accepted is not None:
+                self.delivered += [(e.partition, e.offset) for e in accepted.events]
+        elif isinstance(message, Updates):
+            assert message.sub == self.sub
+            fresh = self.state.updates(message).events
+            self.duplicates += len(message.events) - len(fresh)
+            self.delivered += [(e.partition, e.offset) for e in fresh]
+        elif isinstance(message, GapNotice):
+            self.gaps += 1
+            self.state.gap(message)
+        else:
+            assert isinstance(message, Status), message
+            self.statuses.append(message.state)
+        if self.state.position is not None:
+            self.moments.append(Moment(deepcopy(self.state), tuple(self.delivered)))
+
+
+def text_frames(data: bytes) -> list[str]:
+    """The payloads of unmasked, unfragmented text frames that stand one after another."""
+    texts = []
+    while data:
+        assert data[0] == 0x81
+        size, start = data[1], 2
+        if size == 126:
+            size, start = int.from_bytes(data[2:4], "big"), 4
+        elif size == 127:
+            size, start = int.from_bytes(data[2:10], "big"), 10
+        texts.append(data[start : start + size].decode())
+        data = data[start + size :]
+    return texts

@@ -1,0 +1,83 @@
+"""How parts are started, and what their ready lines say."""
+
+import json
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidewire.dev.data_dir import DataDir
+from tidewire.dev.gateway_node import MOST_PAUSE, longest_pause
+from tidewire.dev.parts import (
+    Common,
+    NodePorts,
+    flights_spec,
+    gateway_spec,
+    ports_of,
+    publisher_spec,
+)
+from tidewire.dev.running import Node, Running, node_of, ready_message, ready_of
+
+COMMON = Common(DataDir(Path("/data")), "127.0.0.1:9", {"/": Path("/page"), "/sdk/": Path("/sdk")})
+NODE = Node("ws://127.0.0.1:1/v1/ws", "http://127.0.0.1:1", "http://127.0.0.1:2", 7)
+RUNNING = Running((NODE,), "http://127.0.0.1:3", "127.0.0.1:4", None, Path("/data/streams.yaml"))
+
+
+def test_gateway_is_told_its_ports_its_streams_and_what_it_serves() -> None:
+    spec = gateway_spec(COMMON, "gateway-2", NodePorts(8081, 9000))
+    told = {
+        name.removeprefix("TIDEWIRE_GATEWAY__"): value for name, value in spec.environment.items()
+    }
+    assert spec.command[1:] == ["-m", "tidewire_gateway"]
+    assert (told["HOST"], told["PORT"], told["INTERNAL_PORT"]) == ("127.0.0.1", "8081", "9000")
+    assert (told["NODE"], told["STREAMS"]) == ("gateway-2", "/data/streams.yaml")
+    assert (told["KAFKA__BOOTSTRAP"], told["DEV"]) == ("127.0.0.1:9", "true")
+    assert told["TOKEN_KEY_FILE"] == "/data/token.key"
+    assert json.loads(told["STATIC"]) == {"/": "/page", "/sdk/": "/sdk"}
+
+
+def test_publisher_takes_a_free_port_on_loopback() -> None:
+    environment = publisher_spec(COMMON).environment
+    assert environment["TIDEWIRE_PUBLISHER__HOST"] == "127.0.0.1"
+    assert environment["TIDEWIRE_PUBLISHER__PORT"] == "0"
+
+
+def test_replay_keeps_its_own_speed_unless_told_one() -> None:
+    assert "--speed" not in flights_spec(COMMON, None).command
+    assert list(flights_spec(COMMON, 60.5).command)[-2:] == ["--speed", "60.5"]
+
+
+def test_node_starts_again_on_the_ports_it_had() -> None:
+    assert ports_of(NODE) == NodePorts(1, 2)
+
+
+def test_ready_message_has_the_fields_that_scripts_rely_on() -> None:
+    assert ready_message(RUNNING) == {
+        "event": "ready",
+        "nodes": [
+            {
+                "ws": "ws://127.0.0.1:1/v1/ws",
+                "http": "http://127.0.0.1:1",
+                "internal": "http://127.0.0.1:2",
+                "pid": 7,
+            }
+        ],
+        "registry": None,
+        "publisher": "http://127.0.0.1:3",
+        "kafka": "127.0.0.1:4",
+        "redis": None,
+    }
+
+
+@given(st.text(st.characters(exclude_characters="{")), st.integers(0, 200))
+def test_ready_line_is_found_once_it_is_whole(noise: str, cut: int) -> None:
+    line = json.dumps({"event": "ready", "ws": "w", "http": "h", "internal": "i", "pid": 1})
+    whole = ready_of(f'{noise}\n{{"event":"progress"}}\n[1]\n{line}\nmore\n')
+    assert whole is not None
+    assert node_of(whole) == Node("w", "h", "i", 1)
+    assert ready_of(f"{noise}\n{line[: min(cut, len(line) - 1)]}") is None
+
+
+@given(st.integers(1, 50))
+def test_pauses_grow_up_to_a_bound(attempts: int) -> None:
+    assert 0 < longest_pause(attempts) <= longest_pause(attempts + 1) <= MOST_PAUSE
