@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 __all__ = ["eventually", "wait_until"]
 
@@ -22,20 +22,21 @@ def wait_until(condition: Callable[[], T | None], *, within: float = 10.0, what:
         time.sleep(POLL_INTERVAL)
 
 
+@overload
 async def eventually(
-    condition: Callable[[], T | None] | Callable[[], Awaitable[T | None]],
-    *,
-    within: float = 10.0,
-    what: str = "",
-) -> T:
+    condition: Callable[[], Awaitable[T | None]], *, within: float = 10.0, what: str = ""
+) -> T: ...
+@overload
+async def eventually(
+    condition: Callable[[], T | None], *, within: float = 10.0, what: str = ""
+) -> T: ...
+async def eventually(condition: Callable[[], Any], *, within: float = 10.0, what: str = "") -> Any:
     """`wait_until` for an event loop; ``condition`` may be a plain or a coroutine function."""
     deadline = time.monotonic() + within
     while True:
-        given = condition()
-        if isinstance(given, Awaitable):
-            answer: T | None = await asyncio.wait_for(given, max(0.01, deadline - time.monotonic()))
-        else:
-            answer = given
+        answer = condition()
+        if isinstance(answer, Awaitable):
+            answer = await asyncio.wait_for(answer, max(0.01, deadline - time.monotonic()))
         if answer:
             return answer
         assert time.monotonic() < deadline, _late(within, what, answer)

@@ -57,7 +57,7 @@ class SubscriptionState:
         self.recovered = message.recovered
         self.feed_state = "live"
         self._parts.clear()
-        if not is_update and self._snapshot_follows(message):
+        if self._snapshot_follows(message, is_update):
             self._announced = message.position
         else:
             self._stand_at(message.position)
@@ -103,10 +103,11 @@ class SubscriptionState:
     def status(self, message: Status) -> None:
         self.feed_state = message.state
 
-    def _snapshot_follows(self, message: Subscribed) -> bool:
+    def _snapshot_follows(self, message: Subscribed, is_update: bool) -> bool:
         if message.recovered == "snapshot":
             return True
-        return message.recovered == "none" and message.mode == "latest" and self._wants_snapshot
+        is_fresh = message.recovered == "none" and not is_update
+        return is_fresh and message.mode == "latest" and self._wants_snapshot
 
     def _stand_at(self, position: Position) -> None:
         if self.position is not None and position.epoch != self.position.epoch:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from ..dev.data_dir import DataDir
 from ..dev.errors import ChildFailedError, StoppedError
 from ..dev.options import DEFAULT_DATA_DIR, DEFAULT_PORT, DevOptions, Example
 from ..dev.running import Running, ready_message
@@ -103,18 +104,18 @@ class _HumanReport:
     def ended(self) -> None:
         self._console.print("tidewire dev: stopped, every part has ended")
 
-    def ready(self, running: Running, data_dir: Path) -> None:
+    def ready(self, running: Running, data_dir: DataDir) -> None:
         command = _command()
-        options = "" if data_dir == DEFAULT_DATA_DIR.absolute() else f" --data-dir {data_dir}"
+        options = "" if data_dir.shown == DEFAULT_DATA_DIR else f" --data-dir {data_dir.shown}"
         self._console.print()
         for part, text in (
-            ("open", running.nodes[0].http),
+            ("open", f"{running.nodes[0].http}/"),
             ("WebSocket", running.nodes[0].ws),
             ("HTTP", f"{running.publisher} (POST /v1/events/STREAM)"),
             ("Kafka", running.kafka),
             ("publish", _publish_example(command, options)),
             ("tail", f"{command} tail flights{options}"),
-            ("logs", str(data_dir / "logs")),
+            ("logs", str(data_dir.shown / data_dir.logs.name)),
             ("stop", "Ctrl-C"),
         ):
             self._console.print(f"[bold green]{part:>10}[/]  {escape(text)}")
@@ -126,13 +127,13 @@ class _JsonReport(_HumanReport):
     def _make_console(self) -> Console:
         return progress()
 
-    def ready(self, running: Running, data_dir: Path) -> None:
+    def ready(self, running: Running, data_dir: DataDir) -> None:
         print_json(ready_message(running))
 
 
 def _publish_example(command: str, options: str) -> str:
-    data = '{"flight":"TW1","origin":"JFK","status":"scheduled"}'
-    return f"{command} publish flights --key JFK/TW-1 --data '{data}'{options}"
+    data = '{"status":"delayed","carrier":"B6","flight":1,"dest":"LAX","dep_delay":15}'
+    return f"{command} publish flights --key JFK/B6-1 --data '{data}'{options}"
 
 
 def _command() -> str:

@@ -1,6 +1,7 @@
 """`tidewire publish`: one event from the arguments, or many from JSON lines."""
 
 import asyncio
+import logging
 import sys
 from typing import Annotated
 

@@ -47,7 +47,7 @@ def token(
     """
     caps = _caps(subscribe or [], publish or [])
     try:
-        from ..identity.tokens import issue_token
+        from ..identity.issuing import issue_token
     except ModuleNotFoundError as e:
         raise MissingExtraError(
             f"tokens need {e.name}, which is not installed: pip install 'tidewire[server]'"

@@ -23,6 +23,12 @@ class DataDir:
     root: Path
 
     @property
+    def shown(self) -> Path:
+        """For people: short where they stand beside it."""
+        here = Path.cwd()
+        return self.root.relative_to(here) if self.root.is_relative_to(here) else self.root
+
+    @property
     def lock(self) -> Path:
         return self.root / "lock"
 

@@ -22,8 +22,13 @@ ANSWER_TIMEOUT: Final = 10.0
 ANSWER_INTERVAL: Final = 0.2
 STOP_TIMEOUT: Final = 5.0
 REDIS_PORT: Final = 6379
-# The embedded broker compacts closed segments only; its default segment would never close.
-EMBEDDED_TOPICS: Final = {"segment.bytes": str(1 << 20)}
+# The embedded broker writes everything down anew every second or two while records come in: what it
+# holds must stay small. It compacts and removes closed segments only; its own never close.
+EMBEDDED_TOPICS: Final = {
+    "segment.bytes": str(1 << 20),
+    "retention.bytes": str(4 << 20),
+    "min.compaction.lag.ms": "60000",
+}
 
 
 @dataclass(frozen=True, slots=True)

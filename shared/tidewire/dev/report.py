@@ -1,8 +1,8 @@
 """Whom a run tells what happens."""
 
-from pathlib import Path
 from typing import Protocol
 
+from .data_dir import DataDir
 from .running import Running
 
 __all__ = ["Report"]
@@ -17,6 +17,6 @@ class Report(Protocol):
         """Something went wrong that the run repairs by itself."""
         ...
 
-    def ready(self, running: Running, data_dir: Path) -> None:
+    def ready(self, running: Running, data_dir: DataDir) -> None:
         """Every part answers; told once."""
         ...

@@ -7,7 +7,7 @@ from ..identity.keys import ensure_key
 from .data_dir import claimed
 from .example import FlightsFiles, flights_files, javascript_sdk
 from .infrastructure import infrastructure
-from .options import DevOptions
+from .options import DevOptions, Included
 from .parts import Common
 from .ports import require_free
 from .report import Report
@@ -32,9 +32,11 @@ def run_dev(options: DevOptions, report: Report, stop: StopRequest) -> None:
     streams = merged(example.streams_file() if example else None, options.streams)
     with claimed(options.data_dir) as data_dir:
         ensure_key(data_dir.token_key)
-        report.step("data", f"in {data_dir.root}")
+        report.step("data", f"kept in {data_dir.shown}")
+        if options.broker == Included.KAFKA:
+            report.step("broker", "starting Apache Kafka (its jars are fetched the first time)")
         with infrastructure(options, data_dir, stop) as ground:
-            report.step("broker", f"{options.broker}, at {ground.bootstrap}")
+            report.step("broker", f"{options.broker}, answers at {ground.bootstrap}")
             write_streams(data_dir, streams, epoch=ground.epoch)
             report.step("topics", make_topics(ground.bootstrap, streams, ground.topic_overrides))
             common = Common(data_dir, ground.bootstrap, _static(example))

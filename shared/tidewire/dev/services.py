@@ -56,6 +56,8 @@ class Services:
         if self._options.example is Example.FLIGHTS:
             spec = flights_spec(self._common, self._options.speed)
             self._parts.append(SteadyPart(spec, now=now))
+        names = [part.name for part in self._gateways] + [p.child.name for p in self._parts]
+        self._report.step("services", f"starting {', '.join(names)}")
 
     def _gateway(self, index: int, now: float) -> GatewayNode:
         name = f"gateway-{index + 1}"
@@ -73,7 +75,8 @@ class Services:
         for gateway in self._gateways:
             gateway.tick(now)
         for part in self._parts:
-            part.tick(now)
+            if part.tick(now):
+                self._report.step(part.child.name, f"runs (process {part.child.pid})")
         if not self._is_ready:
             self._look_for_ready()
 
@@ -82,7 +85,7 @@ class Services:
         if running is not None and all(part.ready for part in self._parts):
             self._is_ready = True
             write_running(self._common.data_dir, running)
-            self._report.ready(running, self._common.data_dir.root)
+            self._report.ready(running, self._common.data_dir)
 
     def _addresses(self) -> Running | None:
         """None while a part has yet to say where it answers."""

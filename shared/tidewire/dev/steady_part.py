@@ -18,11 +18,16 @@ class SteadyPart:
         self.ready: dict[str, Any] | None = None
         self._deadline = now + START_TIMEOUT
 
-    def tick(self, now: float) -> None:
-        """Raises `ChildFailedError` when it ended, or is not ready in time."""
+    def tick(self, now: float) -> bool:
+        """Look after it; whether it has become ready just now.
+
+        Raises `ChildFailedError` when it ended, or is not ready in time.
+        """
         if self.child.exit_code() is not None:
             raise self.child.failure(f"ended by itself ({self.child.describe_end()})")
-        if self.ready is None:
-            self.ready = ready_of(self.child.output())
-            if self.ready is None and now >= self._deadline:
-                raise self.child.failure(f"was not ready within {START_TIMEOUT:g} s")
+        if self.ready is not None:
+            return False
+        self.ready = ready_of(self.child.output())
+        if self.ready is None and now >= self._deadline:
+            raise self.child.failure(f"was not ready within {START_TIMEOUT:g} s")
+        return self.ready is not None

@@ -1,7 +1,6 @@
-"""Bearer tokens: HS256 JWTs made and verified with one shared key."""
+"""Verifying bearer tokens: HS256 JWTs, signed with one shared key."""
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +9,11 @@ import jwt
 from .errors import ExpiredTokenError, InvalidTokenError
 from .rights import Action, Caps, allows, parse_pattern
 
-__all__ = ["AUDIENCE", "DEV_ISSUER", "Identity", "TokenVerifier", "issue_token"]
+__all__ = ["ALGORITHM", "AUDIENCE", "DEV_ISSUER", "Identity", "TokenVerifier"]
 
 AUDIENCE = "tidewire"
 DEV_ISSUER = "tidewire-dev"
-_ALGORITHM = "HS256"  # pinned: what the token's own header says is never trusted
+ALGORITHM = "HS256"  # pinned: what the token's own header says is never trusted
 _REQUIRED = ["sub", "exp", "aud", "iss"]
 _MAX_TOKEN_CHARS = 16_384
 
@@ -47,7 +46,7 @@ class TokenVerifier:
             claims = jwt.decode(
                 token,
                 self._key,
-                algorithms=[_ALGORITHM],
+                algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=self._issuer,
                 leeway=self._leeway,
@@ -60,20 +59,6 @@ class TokenVerifier:
         if not claims["sub"]:
             raise InvalidTokenError("the token is not valid: claim sub is empty")
         return Identity(claims["sub"], _caps_of(claims), float(claims["exp"]))
-
-
-def issue_token(key: bytes, user: str, caps: Mapping[str, Iterable[Action]], *, ttl: float) -> str:
-    """A token for ``user`` that a verifier with the same key accepts for ``ttl`` seconds."""
-    now = time.time()
-    claims: dict[str, Any] = {
-        "sub": user,
-        "aud": AUDIENCE,
-        "iss": DEV_ISSUER,
-        "iat": int(now),
-        "exp": int(now + ttl),
-        "caps": {parse_pattern(p): sorted(map(str, actions)) for p, actions in caps.items()},
-    }
-    return jwt.encode(claims, key, algorithm=_ALGORITHM)
 
 
 def _caps_of(claims: Mapping[str, Any]) -> Caps:
@@ -110,7 +95,7 @@ def _reason(error: jwt.InvalidTokenError) -> str:
         case jwt.InvalidSignatureError():
             return "it was signed with another key"
         case jwt.InvalidAlgorithmError():
-            return f"it must be signed with {_ALGORITHM}"
+            return f"it must be signed with {ALGORITHM}"
         case jwt.ImmatureSignatureError():
             return "it is not valid yet"
         case jwt.DecodeError():

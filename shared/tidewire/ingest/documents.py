@@ -11,7 +11,9 @@ import msgspec
 import orjson
 
 from ..config.explain import did_you_mean
-from ..publishing import Event, InvalidEventError, from_structured
+from ..publishing.cloudevents import from_structured
+from ..publishing.errors import InvalidEventError
+from ..publishing.events import Event
 from .errors import FieldProblem, InvalidEventsError, NotJsonError, TooManyEventsError
 
 __all__ = ["parse_batch", "parse_cloudevent", "parse_event", "read_data"]

@@ -197,16 +197,19 @@ class AiokafkaReader:
             return
         self._silence += waited
         if self._silence >= self._settings.silence_timeout:
-            await self._check_exist(flowing)
+            await self._check_exist(flowing, within=self._settings.silence_timeout)
             self._silence = 0.0
 
-    async def _check_exist(self, partitions: Iterable[TopicPartition]) -> None:
+    async def _check_exist(
+        self, partitions: Iterable[TopicPartition], *, within: float | None = None
+    ) -> None:
         """Raises `UnknownTopicError`, `BrokerUnavailableError`."""
         asked = set(partitions)
         if not asked:
             return
         client = self._started()._client
-        counts = await partition_counts(client, self._settings, {tp.topic for tp in asked})
+        within = within or self._settings.request_timeout
+        counts = await partition_counts(client, {tp.topic for tp in asked}, within=within)
         for tp in sorted(asked):
             if tp.partition >= counts.get(tp.topic, 0):
                 self._known.discard(tp)

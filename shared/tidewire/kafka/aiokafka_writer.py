@@ -155,7 +155,8 @@ class AiokafkaWriter:
     async def _renew(self, refused: AIOKafkaProducer) -> None:
         """Put a new producer in the place of one that the broker will refuse from now on."""
         async with self._renewing:
-            if self._producer is not refused:
+            is_current = self._producer is refused
+            if not is_current:
                 return
             self._producer = await self._started()
         with contextlib.suppress(TimeoutError):
@@ -164,14 +165,22 @@ class AiokafkaWriter:
         await self._stop(refused)
 
     async def _stop(self, producer: AIOKafkaProducer) -> None:
-        """Stop aiokafka's producer, which by itself waits for ever while no broker answers."""
+        """Stop aiokafka's producer, which by itself waits for ever while no broker answers.
+
+        Its sender goes first: it stumbles over batches that failed under its hands.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.request_timeout):
+                await producer._sender.close()
         producer._message_accumulator.fail_all(kafka.ProducerClosed())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.request_timeout):
                 await producer.stop()
 
     async def _ask_partitions(self, topic: str) -> int:
-        counts = await partition_counts(self._running().client, self._settings, [topic])
+        counts = await partition_counts(
+            self._running().client, [topic], within=self._settings.request_timeout
+        )
         if topic not in counts:
             raise UnknownTopicError(f"topic {topic!r} does not exist: make it first")
         return counts[topic]

@@ -38,12 +38,15 @@ class TopicQueries:
         except KafkaError as error:
             raise BrokerUnavailableError(str(error)) from error
 
-    async def check_exist(self, partitions: Iterable[TopicPartition]) -> None:
+    async def check_exist(
+        self, partitions: Iterable[TopicPartition], *, within: float | None = None
+    ) -> None:
         """Describe the topics, which creates none; raises `UnknownTopicError`."""
         asked = set(partitions)
         if not asked:
             return
-        counts = await self._partition_counts({tp.topic for tp in asked})
+        seconds = within or self._settings.request_timeout
+        counts = await self._partition_counts({tp.topic for tp in asked}, seconds)
         for tp in sorted(asked):
             if tp.partition >= counts[tp.topic]:
                 raise UnknownTopicError(
@@ -64,8 +67,7 @@ class TopicQueries:
         found = await self._offsets({tp: OffsetSpec.for_timestamp(at) for tp, at in times.items()})
         return {tp: min(found[tp], end) if found[tp] >= 0 else end for tp, end in ends.items()}
 
-    async def _partition_counts(self, topics: Iterable[str]) -> dict[str, int]:
-        seconds = self._settings.request_timeout
+    async def _partition_counts(self, topics: Iterable[str], seconds: float) -> dict[str, int]:
         counts: dict[str, int] = {}
         with translated(f"asking Kafka at {self._settings.bootstrap} for topics"):
             asked = self._client.describe_topics(

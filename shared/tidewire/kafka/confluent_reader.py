@@ -187,7 +187,9 @@ class ConfluentReader:
 
     async def _check_exist(self) -> None:
         try:
-            await self._started().check_exist(self._next.keys() - self._parked)
+            await self._started().check_exist(
+                self._next.keys() - self._parked, within=self._settings.silence_timeout
+            )
         except UnknownTopicError:
             self._known.clear()
             raise

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 
 from harness.waiting import eventually
 from tidewire.config.streams import Stream
+from tidewire.identity.issuing import issue_token
 from tidewire.identity.rights import Action
-from tidewire.identity.tokens import TokenVerifier, issue_token
+from tidewire.identity.tokens import TokenVerifier
 from tidewire.kafka.memory import MemoryBroker
 from tidewire.kafka.records import Record, TopicPartition, TopicSpec
 from tidewire_publisher.app import create_app

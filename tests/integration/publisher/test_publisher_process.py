@@ -13,9 +13,9 @@ import pytest
 
 from harness.ports import LOOPBACK
 from tidewire.config.streams_file import load_streams
+from tidewire.identity.issuing import issue_token
 from tidewire.identity.keys import ensure_key
 from tidewire.identity.rights import Action
-from tidewire.identity.tokens import issue_token
 from tidewire.kafka.confluent_clients import ConfluentAdmin
 from tidewire.kafka.settings import KafkaSettings
 from tidewire.topics import apply_topics

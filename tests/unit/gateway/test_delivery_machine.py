@@ -123,14 +123,18 @@ class DeliveryMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "everybody"):
             return
+        self.settle()
         for client in self.everybody:
-            client.update(paused=False)
             client.drain()
+            client.update(paused=False)
+        self.settle()
+        for client in self.everybody:
+            self.check(client)
+
+    def settle(self) -> None:
         for node in self.nodes:
             node.read_all()
             node.timers.advance(5.0)
-        for client in self.everybody:
-            self.check(client)
 
     def check(self, client: VirtualClient) -> None:
         assert client.gaps == 0

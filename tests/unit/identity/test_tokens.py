@@ -10,9 +10,10 @@ import pytest
 
 from tidewire.config.errors import ConfigError
 from tidewire.identity.errors import ExpiredTokenError, InvalidTokenError
+from tidewire.identity.issuing import issue_token
 from tidewire.identity.keys import ensure_key, load_key
 from tidewire.identity.rights import Action
-from tidewire.identity.tokens import TokenVerifier, issue_token
+from tidewire.identity.tokens import TokenVerifier
 
 KEY = bytes(range(32))
 

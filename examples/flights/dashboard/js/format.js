@@ -38,11 +38,12 @@ export function delayText(minutes) {
   return rounded > 0 ? `+${rounded}` : rounded < 0 ? `−${-rounded}` : '0';
 }
 
-/** `1 h 05` or `25 min`. @param {number} minutes */
+/** `25 min`, `2 h` or `1 h 05`. @param {number} minutes */
 export function duration(minutes) {
   const rounded = Math.round(minutes);
   if (rounded < 60) return `${rounded} min`;
-  return `${Math.floor(rounded / 60)} h ${String(rounded % 60).padStart(2, '0')}`;
+  const [hours, rest] = [Math.floor(rounded / 60), rounded % 60];
+  return rest === 0 ? `${hours} h` : `${hours} h ${String(rest).padStart(2, '0')}`;
 }
 
 /** Few digits, steady width: `0`, `7.4`, `213`, `1.8k`. @param {number} value */
@@ -61,7 +62,7 @@ export function milliseconds(ms) {
 }
 
 /** What every airport is: said on a board it only takes the room of the place's name. */
-const KIND_OF_AIRPORT = /\s+(Intl|International|Rgnl|Regional|Airport|Municipal|Mem|Fld|Field)\b\.?/g;
+const KIND_OF_AIRPORT = /\s+(Intl|International|Rgnl|Regional|Airport|Arpt|Municipal|Mem|Fld|Field)\b\.?/g;
 const KIND_OF_COMPANY = /\s+(Inc|Co|Corporation|Corp)\b\.?/g;
 
 /** Names of the data set as a board shows them: `San Francisco Intl` is `San Francisco`. @param {string} name */

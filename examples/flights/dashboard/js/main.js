@@ -344,7 +344,7 @@ function makePlots() {
     ], { unit: '' }),
     delay: new Plot(byId('delay'), byId('delay-key'), [
       { name: 'median', color: '--plot-a', format: minutes },
-      { name: '90th percentile', color: '--plot-b', format: minutes, dash: [5, 4], width: 1.4 },
+      { name: '90th pct', color: '--plot-b', format: minutes, dash: [5, 4], width: 1.4 },
     ], { unit: 'min', band: true, floor: -5 }),
   };
 }

@@ -125,7 +125,7 @@ export class FlightMap {
     this.#view.fit(this.#framed(), {
       left: width * 0.07,
       right: width * 0.96,
-      top: height * 0.17,
+      top: Math.max(62, height * 0.17),
       bottom: height * 0.91,
     });
     this.#paths.clear();

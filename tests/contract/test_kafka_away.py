@@ -1,0 +1,225 @@
+"""What readers and writers do while no broker answers, and after it is back."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from contract.backends import ServerBackend, new_topic
+from contract.reading import Collected, numbered, read_until
+from harness.ports import free_port
+from tidewire.dev.brokers import RunningBroker, apache_kafka, embedded_broker
+from tidewire.kafka.aiokafka_clients import AiokafkaReader, AiokafkaWriter
+from tidewire.kafka.confluent_clients import ConfluentReader, ConfluentWriter
+from tidewire.kafka.errors import BrokerUnavailableError
+from tidewire.kafka.memory import MemoryBroker
+from tidewire.kafka.ports import RecordReader
+from tidewire.kafka.records import NewRecord, TopicPartition, TopicSpec
+from tidewire.kafka.settings import KafkaSettings
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class SwitchedBroker:
+    """A broker of this test alone, which it can switch off and on at one address."""
+
+    def __init__(self, kind: str, data_dir: Path) -> None:
+        self._kind = kind
+        self._data_dir = data_dir
+        self._port = free_port()
+        self._running: AbstractContextManager[RunningBroker] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    def on(self) -> None:
+        if self._kind == "embedded":
+            self._running = embedded_broker(self._data_dir, kafka_port=self._port)
+        else:
+            self._running = apache_kafka(self._data_dir, port=self._port)
+        self._running.__enter__()
+
+    def off(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            running.__exit__(None, None, None)
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def switched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SwitchedBroker]:
+    broker = SwitchedBroker(request.param, tmp_path)
+    broker.on()
+    yield broker
+    broker.off()
+
+
+@pytest.fixture
+def switched_embedded(tmp_path: Path) -> Iterator[SwitchedBroker]:
+    """For what the client alone decides, whichever broker is away."""
+    broker = SwitchedBroker("embedded", tmp_path)
+    broker.on()
+    yield broker
+    broker.off()
+
+
+def dead_settings() -> KafkaSettings:
+    return KafkaSettings(
+        bootstrap=f"127.0.0.1:{free_port()}", connect_timeout=0.5, request_timeout=0.5
+    )
+
+
+@pytest.mark.parametrize("client", [AiokafkaReader, ConfluentReader, AiokafkaWriter])
+async def test_a_start_without_a_broker_names_the_address(
+    client: type[AiokafkaReader | ConfluentReader | AiokafkaWriter],
+) -> None:
+    settings = dead_settings()
+    with pytest.raises(BrokerUnavailableError, match=settings.bootstrap):
+        await client(settings).start()
+
+
+def test_a_synchronous_writer_without_a_broker_names_the_address() -> None:
+    settings = dead_settings()
+    writer = ConfluentWriter(settings)
+    with pytest.raises(BrokerUnavailableError, match=settings.bootstrap):
+        writer.partitions_of("any")
+    writer.close(0.1)
+
+
+@pytest.mark.parametrize("client", ["aiokafka", "confluent"])
+async def test_a_reader_reports_a_broker_that_went_away_and_goes_on_when_it_is_back(
+    switched: SwitchedBroker, client: str
+) -> None:
+    backend = ServerBackend(switched.bootstrap, client)
+    topic = new_topic(backend)
+    reader: RecordReader = backend.reader()
+    await reader.start()
+    try:
+        backend.seed(numbered(topic, 5))
+        await reader.assign({TopicPartition(topic, 0): 0})
+        read = await read_until(reader, lambda read: len(read.records) == 5)
+
+        switched.off()
+        with pytest.raises(BrokerUnavailableError):
+            await read_until(reader, lambda _: False, into=read)
+        switched.on()
+        backend.seed(numbered(topic, 5, first=5))
+        await _read_despite_faults(reader, read, 10)
+    finally:
+        await reader.close()
+
+    assert read.values() == [b"%d" % number for number in range(10)]
+
+
+async def _read_despite_faults(reader: RecordReader, read: Collected, count: int) -> None:
+    async with asyncio.timeout(30):
+        while len(read.records) < count:
+            try:
+                fetched = await reader.fetch(max_records=100, max_wait=0.2)
+            except BrokerUnavailableError:
+                continue
+            read.records += fetched.records
+
+
+async def test_a_writer_reports_a_broker_that_went_away_and_goes_on_when_it_is_back(
+    switched: SwitchedBroker,
+) -> None:
+    backend = ServerBackend(switched.bootstrap)
+    topic = new_topic(backend)
+    writer = AiokafkaWriter(backend.settings(delivery_timeout=1.0, request_timeout=1.0))
+    await writer.start()
+    try:
+        assert (await writer.write(numbered(topic, 1)[0])).offset == 0
+        switched.off()
+        with pytest.raises(BrokerUnavailableError):
+            await writer.write(numbered(topic, 1, first=1)[0])
+        switched.on()
+        last = await _write_despite_faults(writer, numbered(topic, 1, first=2)[0])
+    finally:
+        await writer.close()
+
+    # The record whose fate nobody knew was written too, before the next.
+    assert last >= 2
+
+
+async def _write_despite_faults(writer: AiokafkaWriter, record: NewRecord) -> int:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return (await writer.write(record)).offset
+            except BrokerUnavailableError:
+                continue
+
+
+async def test_closing_a_writer_without_its_broker_ends_and_says_so(
+    switched_embedded: SwitchedBroker,
+) -> None:
+    backend = ServerBackend(switched_embedded.bootstrap)
+    topic = new_topic(backend)
+    writer = AiokafkaWriter(backend.settings(delivery_timeout=1.0, request_timeout=1.0))
+    await writer.start()
+    await writer.write(numbered(topic, 1)[0])
+    switched_embedded.off()
+    with pytest.raises(BrokerUnavailableError):
+        await writer.write(numbered(topic, 1, first=1)[0])
+
+    with pytest.raises(BrokerUnavailableError):
+        await writer.close()
+
+
+def test_a_synchronous_writer_keeps_its_records_until_the_broker_is_back(
+    switched: SwitchedBroker,
+) -> None:
+    backend = ServerBackend(switched.bootstrap)
+    topic = new_topic(backend)
+    writer = ConfluentWriter(backend.settings())
+    writer.offer(numbered(topic, 1)[0])
+    assert writer.flush(20.0) == 0
+
+    switched.off()
+    for record in numbered(topic, 10, first=1):
+        writer.offer(record)
+    assert writer.flush(0.3) == 10
+    switched.on()
+
+    assert writer.flush(30.0) == 0
+    writer.close(10.0)
+
+
+def test_a_synchronous_writer_that_cannot_deliver_says_how_many_are_lost(
+    switched_embedded: SwitchedBroker,
+) -> None:
+    backend = ServerBackend(switched_embedded.bootstrap)
+    topic = new_topic(backend)
+    writer = ConfluentWriter(backend.settings())
+    assert writer.partitions_of(topic) == 1
+    switched_embedded.off()
+    for record in numbered(topic, 10):
+        writer.offer(record)
+
+    with pytest.raises(BrokerUnavailableError, match="10 records"):
+        writer.close(0.3)
+
+
+async def test_the_in_memory_broker_can_be_switched_off_too() -> None:
+    broker = MemoryBroker()
+    broker.admin().create(TopicSpec("t", 1, {}))
+    reader, writer = broker.reader(), broker.writer()
+    await reader.start()
+    await reader.assign({TopicPartition("t", 0): 0})
+    waiting = asyncio.create_task(reader.fetch(max_records=1, max_wait=20.0))
+    await asyncio.sleep(0)
+
+    broker.set_available(False)
+    with pytest.raises(BrokerUnavailableError):
+        await waiting
+    with pytest.raises(BrokerUnavailableError):
+        await writer.write(NewRecord("t", 0, b"k", b"v"))
+    with pytest.raises(BrokerUnavailableError):
+        broker.admin().wait_until_ready(1.0)
+
+    broker.set_available(True)
+    await writer.write(NewRecord("t", 0, b"k", b"v"))
+    assert len((await reader.fetch(max_records=1, max_wait=20.0)).records) == 1
