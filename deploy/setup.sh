@@ -46,7 +46,8 @@ make_venv() {
 
 install() {
   if has_uv; then
-    VIRTUAL_ENV=$VENV uv pip install --quiet --python "$VENV/bin/python" "$@"
+    # Compiled once here, instead of by every process of the first start.
+    VIRTUAL_ENV=$VENV uv pip install --quiet --compile-bytecode --python "$VENV/bin/python" "$@"
   else
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
   fi
@@ -73,7 +74,7 @@ case $kind in
     ;;
   embedded)
     say 'Installing the embedded broker …'
-    install_lock embedded || fail 'the embedded broker could not be installed (it may have no wheel for this platform): use real Apache Kafka with BROKER=kafka, which needs Java 17, Maven and redis-server'
+    install_lock embedded >"$VENV/embedded.log" 2>&1 || fail "the embedded broker could not be installed, see $VENV/embedded.log: where it has no wheel for this platform, use real Apache Kafka (BROKER=kafka; needs Java 17, Maven and redis-server)"
     ;;
   dev)
     say 'Installing the tools for tests and checks …'

@@ -22,5 +22,5 @@ if [ -n "$packages" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&
   packages=$(missing)
 fi
 [ -z "$packages" ] || fail "the tests need programs that are not on this machine: install $packages(Debian's names) and start again"
-node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' ||
+node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' ||
   fail "the tests need Node 20 or later, and node here is $(node --version): install a later one"

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from tidewire.config.streams import Stream
 from tidewire.kafka.records import Bounds, Fetched, Record, TopicPartition
@@ -56,31 +56,33 @@ class Ingest:
         self._instruments = instruments
         self._history = history
         self._on_live = on_live
-        self._by_topic: dict[str, _Source] = {}
+        self._by_topic: dict[str, list[_Source]] = {}
         self._timers = timers
 
     def add_stream(self, name: str, topology: Topology, decoder: Decoder) -> None:
-        self._by_topic[topology.topic] = _Source(name, decoder.stream, topology, decoder)
+        """Serve a stream from its topic; several streams may share one."""
+        source = _Source(name, decoder.stream, topology, decoder)
+        self._by_topic.setdefault(topology.topic, []).append(source)
 
     def is_table(self, topic: str) -> bool:
-        return self._by_topic[topic].stream.table
+        return any(source.stream.table for source in self._by_topic[topic])
 
     def open(self, partition: TopicPartition, start: int, bounds: Bounds) -> None:
         """Begin a partition at ``start``; it is live once everything below ``bounds.end`` was read."""
-        source = self._by_topic[partition.topic]
-        source.topology.logs[partition.partition] = PartitionLog(
-            start, is_table=source.stream.table
-        )
-        source.live_from[partition.partition] = bounds.end
-        self._check_live(source, partition.partition)
+        for source in self._by_topic[partition.topic]:
+            source.topology.logs[partition.partition] = PartitionLog(
+                start, is_table=source.stream.table
+            )
+            source.live_from[partition.partition] = bounds.end
+            self._check_live(source, partition.partition)
 
     def close(self, partition: TopicPartition) -> None:
         """Forget a partition that nobody needs any more."""
-        topology = self._by_topic[partition.topic].topology
-        log = topology.logs.pop(partition.partition, None)
-        topology.live.discard(partition.partition)
-        if log is not None:
-            self._history.forget(log)
+        for source in self._by_topic[partition.topic]:
+            source.topology.live.discard(partition.partition)
+            log = source.topology.logs.pop(partition.partition, None)
+            if log is not None:
+                self._history.forget(log)
 
     async def take(self, fetched: Fetched) -> None:
         """Work through one fetch, yielding to the loop every few milliseconds."""
@@ -97,19 +99,21 @@ class Ingest:
     def tend(self) -> None:
         """Let go of what is too old, in every partition."""
         now_ms = _now_ms()
-        for log in self._logs().values():
+        for _, log in self._logs():
             self._history.tend(log, now_ms)
 
     def lag(self, ends: Mapping[TopicPartition, int]) -> int:
         """Records between what was read and the given ends."""
-        logs = self._logs()
-        return sum(max(0, end - logs[tp].next_offset) for tp, end in ends.items() if tp in logs)
+        read = {partition: log.next_offset for partition, log in self._logs()}
+        return sum(max(0, end - read.get(partition, end)) for partition, end in ends.items())
 
     def _take_record(self, record: Record) -> None:
-        source = self._by_topic.get(record.topic)
-        log = None if source is None else source.topology.logs.get(record.partition)
-        if source is None or log is None or record.offset < log.next_offset:
-            return
+        for source in self._by_topic.get(record.topic, ()):
+            log = source.topology.logs.get(record.partition)
+            if log is not None and record.offset >= log.next_offset:
+                self._take_for(source, log, record)
+
+    def _take_for(self, source: _Source, log: PartitionLog, record: Record) -> None:
         try:
             event = source.decoder.decode(record)
         except Rejected as rejected:
@@ -133,11 +137,11 @@ class Ingest:
         )
 
     def _advance(self, partition: TopicPartition, next_offset: int) -> None:
-        source = self._by_topic.get(partition.topic)
-        log = None if source is None else source.topology.logs.get(partition.partition)
-        if source is not None and log is not None:
-            log.advance(next_offset)
-            self._check_live(source, partition.partition)
+        for source in self._by_topic.get(partition.topic, ()):
+            log = source.topology.logs.get(partition.partition)
+            if log is not None:
+                log.advance(next_offset)
+                self._check_live(source, partition.partition)
 
     def _check_live(self, source: _Source, partition: int) -> None:
         topology = source.topology
@@ -148,12 +152,11 @@ class Ingest:
             topology.live.add(partition)
             self._on_live(source.name)
 
-    def _logs(self) -> dict[TopicPartition, PartitionLog]:
-        return {
-            TopicPartition(topic, partition): log
-            for topic, source in self._by_topic.items()
-            for partition, log in source.topology.logs.items()
-        }
+    def _logs(self) -> Iterator[tuple[TopicPartition, PartitionLog]]:
+        for topic, sources in self._by_topic.items():
+            for source in sources:
+                for partition, log in source.topology.logs.items():
+                    yield TopicPartition(topic, partition), log
 
 
 def _now_ms() -> int:

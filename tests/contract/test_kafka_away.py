@@ -36,6 +36,8 @@ class SwitchedBroker:
         return f"127.0.0.1:{self._port}"
 
     def on(self) -> None:
+        if self._running is not None:
+            return
         if self._kind == "embedded":
             self._running = embedded_broker(self._data_dir, kafka_port=self._port)
         else:
@@ -48,12 +50,20 @@ class SwitchedBroker:
             running.__exit__(None, None, None)
 
 
-@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
-def switched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SwitchedBroker]:
-    broker = SwitchedBroker(request.param, tmp_path)
-    broker.on()
+@pytest.fixture(scope="module", params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def switchable(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SwitchedBroker]:
+    broker = SwitchedBroker(request.param, tmp_path_factory.mktemp("switched"))
     yield broker
     broker.off()
+
+
+@pytest.fixture
+def switched(switchable: SwitchedBroker) -> SwitchedBroker:
+    """A broker that is on, whatever the test before did to it."""
+    switchable.on()
+    return switchable
 
 
 @pytest.fixture

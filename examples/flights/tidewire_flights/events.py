@@ -72,7 +72,7 @@ def flight_events(flight: Flight, rules: BoardRules, *, not_before: int) -> list
     events = list(_events(flight, rules))
     end = max(events[-1].at, not_before) + rules.linger
     events.append(Event(end, FLIGHTS, flight.key, None))
-    return [event._replace(at=max(event.at, not_before)) for event in events]
+    return [event if event.at >= not_before else event._replace(at=not_before) for event in events]
 
 
 def _events(flight: Flight, rules: BoardRules) -> Iterator[Event]:

@@ -47,6 +47,7 @@ class NewestBuffer:
         self._is_partial = False
         self._gap: Gap | None = None
         self._position: Position | None = None
+        self._taken: Position | None = None  # up to here everything was taken
 
     def has_room(self, events: int) -> bool:
         return True
@@ -76,26 +77,27 @@ class NewestBuffer:
         self._position = position
 
     def take(self) -> Batch | None:
-        if self._position is None:
-            return None
+        are_events_waiting = self._is_table_due or bool(self._events)
         if self._gap is not None:
-            gap, self._gap = self._gap, None
-            return Batch("gap", self._position, gap=gap)
+            # Told before the events that wait, so it must not claim them: its position is before them.
+            position = self._taken if are_events_waiting else self._position
+            if position is not None:
+                gap, self._gap = self._gap, None
+                return Batch("gap", position, gap=gap)
+        if self._position is None or not are_events_waiting:
+            return None
+        return self._take_events(self._position)
+
+    def _take_events(self, position: Position) -> Batch:
+        self._taken = position
+        coalesced, self._coalesced = self._coalesced, 0
         if self._is_table_due:
             self._is_table_due = False
-            events = tuple(self._table.values())
-            return Batch(
-                "snapshot", self._position, events, self._take_coalesced(), self._is_partial
-            )
-        if not self._events:
-            return None
+            table = tuple(self._table.values())
+            return Batch("snapshot", position, table, coalesced, self._is_partial)
         events = tuple(self._events.values())
         self._events.clear()
-        return Batch("updates", self._position, events, self._take_coalesced())
-
-    def _take_coalesced(self) -> int:
-        coalesced, self._coalesced = self._coalesced, 0
-        return coalesced
+        return Batch("updates", position, events, coalesced)
 
 
 class OrderedBuffer:

@@ -64,6 +64,7 @@ class Client:
         self._link: Link | None = None
         self._error: TidewireClientError | None = None
         self._running: asyncio.Task[None] | None = None
+        self._is_closing = False
 
     @property
     def state(self) -> ConnectionState:
@@ -100,6 +101,7 @@ class Client:
 
     async def close(self) -> None:
         """Say goodbye and end every subscription."""
+        self._is_closing = True
         link, self._link = self._link, None
         if link is not None:
             await link.close()
@@ -139,11 +141,15 @@ class Client:
         link = self._link
         if link is None or not subscription.wants_attaching:
             return None
-        return link.request(
+        if (asked := subscription.answer_awaited_on(link)) is not None:
+            return asked
+        answer = link.request(
             "subscribe",
             subscription.wire_request(),
             lambda answer: self._answered(subscription, link, answer),
         )
+        subscription.asking = (link, answer)
+        return answer
 
     def let_go(self, subscription: Subscription) -> None:
         """Drop it on the server; its position stays here."""
@@ -153,6 +159,8 @@ class Client:
             link.request("unsubscribe", {"sub": sub})
 
     async def change(self, subscription: Subscription, change: Mapping[str, Any]) -> None:
+        if self._link and (asked := subscription.answer_awaited_on(self._link)) is not None:
+            await asyncio.wait({asked})  # ends with the answer, or with the connection
         link, sub = subscription.link, subscription.sub
         if link is None or sub is None:
             subscription.note_change(change)
@@ -248,7 +256,7 @@ class Client:
         self._set_state(ConnectionState.DISCONNECTED)
 
     def _set_state(self, state: ConnectionState) -> None:
-        if state is self._state:
+        if state is self._state or (self._is_closing and state is ConnectionState.CONNECTING):
             return
         self._state = state
         if self._on_state is not None:

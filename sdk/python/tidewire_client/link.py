@@ -163,7 +163,7 @@ class Link:
                 for received in decode(_text(frame)):
                     self._receive(received, on_message)
         except TimeoutError:
-            return LinkEnd(f"no sign of life for {patience:g} s")
+            return LinkEnd(f"no sign of life for {patience or 0:g} s")
         except MalformedFrameError as error:
             with contextlib.suppress(WebSocketException, OSError):
                 await self._socket.close(_PROTOCOL_ERROR, "malformed frame")

@@ -53,6 +53,9 @@ def refresh_delay(expires_in_ms: int) -> float:
     return max(1.0, expires_in_ms * 0.8 / 1000)
 
 
-def silence_timeout(ping_interval_ms: int) -> float:
-    """Seconds without a frame after which a connection counts as dead: 2.5 ping intervals."""
-    return ping_interval_ms * 2.5 / 1000
+def silence_timeout(ping_interval_ms: int) -> float | None:
+    """Seconds without a frame after which a connection counts as dead: 2.5 ping intervals.
+
+    None where the server says that it does not ping.
+    """
+    return ping_interval_ms * 2.5 / 1000 if ping_interval_ms > 0 else None

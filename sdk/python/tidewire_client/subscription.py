@@ -24,7 +24,7 @@ from .position import Position
 from .subscription_state import Accepted, SubscriptionState
 
 if TYPE_CHECKING:
-    from .link import Link
+    from .link import Answer, Link
 
 __all__ = ["Host", "Request", "StateView", "Subscription"]
 
@@ -83,6 +83,7 @@ class Subscription:
     def __init__(self, host: Host, request: Request, backoff: Backoff) -> None:
         self.link: Link | None = None
         self.sub: int | None = None
+        self.asking: tuple[Link, Answer] | None = None
         self._host = host
         self._request = request
         self._interval_ms = request.interval_ms
@@ -163,6 +164,12 @@ class Subscription:
     def wants_attaching(self) -> bool:
         """Whether it should stand on a connection; paused or behind its consumer it holds a position."""
         return not (self._is_over or self._is_paused or self._has_let_go)
+
+    def answer_awaited_on(self, link: "Link") -> "Answer | None":
+        """The answer to a `subscribe` that is on its way over ``link``."""
+        if self.asking is None or self.asking[0] is not link or self.asking[1].done():
+            return None
+        return self.asking[1]
 
     def wire_request(self) -> dict[str, Any]:
         """The payload of `subscribe`, from the last position on."""

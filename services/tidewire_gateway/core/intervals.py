@@ -10,12 +10,8 @@ _LONGEST_MS = 3_600_000
 
 
 def _steps() -> tuple[int, ...]:
-    steps = list(_STEPS)
-    scale = 1
-    while _DECADE[0] * scale <= _LONGEST_MS:
-        steps.extend(step * scale for step in _DECADE)
-        scale *= 10
-    return tuple(steps)
+    decades = (step * scale for scale in (1, 10, 100, 1000) for step in _DECADE)
+    return (*_STEPS, *(step for step in decades if step < _LONGEST_MS), _LONGEST_MS)
 
 
 _GRANTED = _steps()

@@ -8,8 +8,8 @@ from tidewire.config.streams import Stream
 from tidewire.errors import TidewireError
 from tidewire.ingest.errors import FieldProblem, InvalidEventsError
 from tidewire.kafka.records import RecordPosition
-from tidewire.publishing import Event, EventLimits, InvalidEventError
-from tidewire.publishing.events import Destination, Origin, build_record
+from tidewire.publishing.errors import InvalidEventError
+from tidewire.publishing.events import Destination, Event, EventLimits, Origin, build_record
 
 from .problems import Problem, problem_of
 

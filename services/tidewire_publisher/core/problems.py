@@ -17,7 +17,7 @@ from tidewire.kafka.errors import (
     RecordTooLargeError,
     UnknownTopicError,
 )
-from tidewire.publishing import InvalidEventError, PublisherClosedError
+from tidewire.publishing.errors import InvalidEventError, PublisherClosedError
 
 __all__ = ["CONTENT_TYPE", "Problem", "ProblemError", "problem_of"]
 

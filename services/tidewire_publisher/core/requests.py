@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from tidewire.ingest.documents import cloudevent_of, parse_batch, parse_cloudevent, parse_event
 from tidewire.ingest.errors import FieldProblem, InvalidEventsError
-from tidewire.publishing import Event
+from tidewire.publishing.events import Event
 
 from .problems import Problem, ProblemError
 

@@ -1,15 +1,24 @@
 """All commands in one Typer application."""
 
+from typing import Annotated
+
 import typer
 
+from .._version import __version__
 from ..errors import TidewireError
 from . import config, dev, publish, tail, token, topics
-from .output import print_error
+from .output import print_error, print_line
 
 __all__ = ["make_app", "run"]
 
 EXPLAINED = 2
 MODULES = (dev, publish, tail, topics, token, config)
+
+
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        print_line(f"tidewire {__version__}")
+        raise typer.Exit
 
 
 def make_app() -> typer.Typer:
@@ -25,7 +34,11 @@ def make_app() -> typer.Typer:
     return app
 
 
-def _about() -> None:
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Show it.")
+    ] = False,
+) -> None:
     """Kafka-backed event streaming to browsers."""
 
 

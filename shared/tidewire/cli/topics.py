@@ -118,9 +118,10 @@ def _tell(report: TopicsReport, *, as_json: bool) -> None:
 
 
 def _tell_topic(topic: TopicReport) -> None:
+    partitions = "1 partition" if topic.partitions == 1 else f"{topic.partitions} partitions"
     said = {
-        Status.OK: f"ok, {topic.partitions} partitions",
-        Status.CREATED: f"created, {topic.partitions} partitions",
+        Status.OK: f"ok, {partitions}",
+        Status.CREATED: f"created, {partitions}",
         Status.MISSING: "missing; make it with `tidewire topics apply`",
         Status.DIFFERS: "differs",
     }

@@ -28,6 +28,9 @@ class DataDir:
         here = Path.cwd()
         return self.root.relative_to(here) if self.root.is_relative_to(here) else self.root
 
+    def holds(self, filename: object) -> bool:
+        return isinstance(filename, str | Path) and Path(filename).is_relative_to(self.root)
+
     @property
     def lock(self) -> Path:
         return self.root / "lock"
@@ -71,16 +74,24 @@ def claimed(root: Path) -> Iterator[DataDir]:
             ignore.write_text(IGNORE_ALL)
         lock = data_dir.lock.open("a+")
     except OSError as error:
-        raise DataDirError(
-            f"the data directory {data_dir.root} cannot be used ({error.strerror}: "
-            f"{error.filename}): {CURE}"
-        ) from error
+        raise _unusable(data_dir, error) from error
     with lock:
         _hold(lock, data_dir)
         try:
             yield data_dir
+        except OSError as error:  # a part of it that became unusable, such as a full disk
+            if data_dir.holds(error.filename):
+                raise _unusable(data_dir, error) from error
+            raise
         finally:
             data_dir.ready.unlink(missing_ok=True)
+
+
+def _unusable(data_dir: DataDir, error: OSError) -> DataDirError:
+    return DataDirError(
+        f"the data directory {data_dir.root} cannot be used ({error.strerror}: "
+        f"{error.filename}): {CURE}"
+    )
 
 
 def _hold(lock: IO[str], data_dir: DataDir) -> None:

@@ -4,20 +4,34 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from .errors import ChildFailedError
 from .parts import NodePorts, ports_of
-from .processes import Child
 from .running import Node, node_of, ready_of
 
-__all__ = ["GatewayNode", "NodeEvents", "NodeState", "longest_pause"]
+__all__ = ["GatewayNode", "NodeEvents", "NodeProcess", "NodeState", "longest_pause"]
 
 FIRST_PAUSE: Final = 0.5
 MOST_PAUSE: Final = 8.0
 MOST_ATTEMPTS: Final = 8
 STEADY_AFTER: Final = 20.0
-START_TIMEOUT: Final = 30.0
+START_TIMEOUT: Final = 60.0
+
+
+class NodeProcess(Protocol):
+    """What a node needs of its process; `Child` has it."""
+
+    def exit_code(self) -> int | None: ...
+
+    def output(self) -> str: ...
+
+    def describe_end(self) -> str: ...
+
+    def failure(self, what: str) -> ChildFailedError: ...
+
+
+ProcessT = TypeVar("ProcessT", bound=NodeProcess)
 
 
 class NodeState(StrEnum):
@@ -39,13 +53,13 @@ class NodeEvents:
     down: Callable[[str, str, float], None]
 
 
-class GatewayNode:
+class GatewayNode(Generic[ProcessT]):
     """``start`` makes its process on the given ports. `tick` never blocks."""
 
     def __init__(
         self,
         name: str,
-        start: Callable[[NodePorts], Child],
+        start: Callable[[NodePorts], ProcessT],
         events: NodeEvents,
         *,
         ports: NodePorts,
@@ -93,12 +107,7 @@ class GatewayNode:
             raise self.child.failure(f"failed ({how})")
         self._attempts += 1
         if self._attempts > MOST_ATTEMPTS:
-            raise ChildFailedError(
-                f"{self.name} ended {self._attempts} times in a row ({how}); "
-                f"its log is {self.child.spec.log}",
-                part=self.name,
-                last_lines=self.child.last_lines(),
-            )
+            raise self.child.failure(f"ended {self._attempts} times in a row ({how})")
         pause = random.uniform(0, longest_pause(self._attempts))  # noqa: S311 - no secret
         self.state = NodeState.PAUSING
         self._due_at = now + pause

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from ..errors import TidewireError
 from .errors import DevError, MissingProgramError
 from .processes import ChildSpec, never, start_child
 
@@ -19,7 +21,7 @@ KAFKA_VERSION: Final = "4.4.0"
 POM: Final = Path(__file__).with_name("kafka-pom.xml")
 RESOLVE_TIMEOUT: Final = 300.0
 LOCK_INTERVAL: Final = 0.1
-CURE: Final = "look at its log, or use the embedded broker (--broker embedded)"
+CURE: Final = "is Maven's repository reachable? or use the embedded broker (--broker embedded)"
 
 
 def cache_dir() -> Path:
@@ -82,5 +84,15 @@ def _resolve(maven: str, jars: Path, stopped: Callable[[], bool]) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def main() -> int:
+    """Fetch the jars ahead of the first use."""
+    try:
+        kafka_jars()
+    except TidewireError as error:
+        sys.stderr.write(f"tidewire: {error}\n")
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    kafka_jars()
+    sys.exit(main())

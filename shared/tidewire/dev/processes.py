@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from .errors import ChildFailedError, DataDirError, StoppedError
 
-__all__ = ["Child", "ChildSpec", "never", "start_child", "stop_children"]
+__all__ = ["Child", "ChildSpec", "never", "start_child", "stop_children", "telling"]
 
 POLL_INTERVAL: Final = 0.02
 KEPT_LINES: Final = 12
@@ -80,7 +80,7 @@ class Child:
     def failure(self, what: str) -> ChildFailedError:
         """The error that says what happened to it, what it said last, and the cure."""
         lines = self.last_lines()
-        said = next((line for line in reversed(lines) if not line[0].isspace()), None)
+        said = telling(lines)
         parts = [f"{self.name} {what}" + (f": {said}" if said else "")]
         parts += [self.spec.cure] if self.spec.cure else []
         parts += [f"its log is {self.spec.log}"]
@@ -171,6 +171,16 @@ def stop_children(children: Sequence[Child], timeout: float) -> None:
         child.terminate()
     for child in children:
         child.stop(max(0.0, deadline - time.monotonic()))
+
+
+def telling(lines: Sequence[str]) -> str | None:
+    """The line that says most about an end: the first that calls itself an error, else the last one.
+
+    Indented lines are the inside of a trace.
+    """
+    errors = [line for line in lines if line.startswith(("error: ", "[ERROR] "))]
+    others = [line for line in reversed(lines) if not line[0].isspace()]
+    return next(iter(errors + others), None)
 
 
 def _how(code: int) -> str:

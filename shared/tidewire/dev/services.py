@@ -29,7 +29,7 @@ class Services:
         self._common = common
         self._ground = ground
         self._report = report
-        self._gateways: list[GatewayNode] = []
+        self._gateways: list[GatewayNode[Child]] = []
         self._parts: list[SteadyPart] = []
         self._is_ready = False
 
@@ -59,7 +59,7 @@ class Services:
         names = [part.name for part in self._gateways] + [p.child.name for p in self._parts]
         self._report.step("services", f"starting {', '.join(names)}")
 
-    def _gateway(self, index: int, now: float) -> GatewayNode:
+    def _gateway(self, index: int, now: float) -> GatewayNode[Child]:
         name = f"gateway-{index + 1}"
 
         def start(ports: NodePorts) -> Child:

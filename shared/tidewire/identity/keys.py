@@ -1,5 +1,6 @@
 """The HS256 key file: hex text that only its owner may read."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -38,19 +39,23 @@ def ensure_key(path: Path) -> bytes:
 
     Safe against a second process that does the same: one key wins, both read it.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.unlink(missing_ok=True)
         try:
-            fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(fd, "w", encoding="ascii") as file:
-                file.write(secrets.token_hex(MIN_KEY_BYTES) + "\n")
-            os.link(draft, path)  # fails where another process was first: its key stands
-        except FileExistsError:
-            pass
+            _make_key(path)
         except OSError as e:
             raise ConfigError(f"{path}: cannot write the token key: {e.strerror}") from e
-        finally:
-            draft.unlink(missing_ok=True)
     return load_key(path)
+
+
+def _make_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    try:
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(MIN_KEY_BYTES) + "\n")
+        with contextlib.suppress(FileExistsError):  # another process was first: its key stands
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

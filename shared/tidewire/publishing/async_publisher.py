@@ -12,11 +12,13 @@ from ..kafka.ports import RecordWriter
 from ..kafka.records import RecordPosition
 from ..kafka.settings import KafkaSettings
 from .errors import BufferFullError, PublisherClosedError
-from .events import Destination, Event, EventLimits, build_record
+from .events import Destination, Event, EventLimits, Origin, build_record
 from .origin import origin_of
 from .routing import stream_named
 
 __all__ = ["AsyncPublisher"]
+
+_DRAIN_TIMEOUT = 60.0  # beyond what one call may take by its own deadlines
 
 
 class AsyncPublisher:
@@ -27,7 +29,7 @@ class AsyncPublisher:
     order, whether or not each is awaited before the next. Owns its writer: starts and closes it.
     """
 
-    def __init__(  # noqa: PLR0913 - two subjects, the rest named policy
+    def __init__(
         self,
         writer: RecordWriter,
         streams: Mapping[str, Stream],
@@ -44,6 +46,7 @@ class AsyncPublisher:
         self._max_in_flight = max_in_flight
         self._place_timeout = place_timeout
         self._places = asyncio.Semaphore(max_in_flight)
+        self._calls: set[asyncio.Future[None]] = set()
         self._closed = False
 
     @classmethod
@@ -70,7 +73,7 @@ class AsyncPublisher:
         """Connect; raises `BrokerUnavailableError` when no broker answers."""
         await self._writer.start()
 
-    async def publish(  # noqa: PLR0913 - three subjects, the rest named options
+    async def publish(
         self,
         stream: str,
         key: str,
@@ -103,22 +106,27 @@ class AsyncPublisher:
             raise PublisherClosedError("the publisher is closed: make a new one")
         rules = stream_named(self._streams, stream)
         origin = origin_of(event, self._source)
-        await self._take_place()
+        ended = asyncio.get_running_loop().create_future()
+        self._calls.add(ended)
         try:
-            partitions = await self._writer.partitions_of(rules.topic)
-            to = Destination(stream, rules, partitions)
-            return await self._writer.write(build_record(event, to, origin, self._limits))
+            return await self._write(stream, rules, event, origin)
         finally:
-            self._places.release()
+            self._calls.discard(ended)
+            ended.set_result(None)
 
     async def flush(self) -> None:
-        """Wait until everything accepted so far is acknowledged."""
+        """Wait until every `publish` that has begun is acknowledged or refused."""
+        await self._drain()
         await self._writer.flush()
 
     async def close(self) -> None:
         """Refuse further events, flush, disconnect; a second call does nothing."""
-        if not self._closed:
-            self._closed = True
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self._drain()
+        finally:
             await self._writer.close()
 
     async def __aenter__(self) -> Self:
@@ -132,6 +140,21 @@ class AsyncPublisher:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+    async def _write(
+        self, stream: str, rules: Stream, event: Event, origin: Origin
+    ) -> RecordPosition:
+        await self._take_place()
+        try:
+            partitions = await self._writer.partitions_of(rules.topic)
+            to = Destination(stream, rules, partitions)
+            return await self._writer.write(build_record(event, to, origin, self._limits))
+        finally:
+            self._places.release()
+
+    async def _drain(self) -> None:
+        if self._calls:
+            await asyncio.wait(tuple(self._calls), timeout=_DRAIN_TIMEOUT)
 
     async def _take_place(self) -> None:
         try:

@@ -60,7 +60,7 @@ class Publisher:
         with cls(ConfluentWriter(settings), streams, source=source) as publisher:
             yield publisher
 
-    def publish(  # noqa: PLR0913 - three subjects, the rest named options
+    def publish(
         self,
         stream: str,
         key: str,

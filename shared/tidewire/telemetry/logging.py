@@ -116,6 +116,7 @@ def _without_query(value: Any) -> Any:
 
 def _named(service: str) -> Processor:
     def add_service(_logger: Any, _method: str, event: EventDict) -> EventDict:
+        event.pop("color_message", None)  # uvicorn's second copy of the text
         event.setdefault("service", service)
         return event
 

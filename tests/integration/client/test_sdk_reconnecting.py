@@ -205,6 +205,31 @@ async def test_token_is_refreshed_on_the_live_connection_before_it_expires(
     assert len(gateway.peers) == 1
 
 
+async def test_token_that_cannot_be_renewed_now_is_renewed_later(
+    gateway: ScriptedGateway, make_client: MakeClient, waits: Any
+) -> None:
+    answers: list[str | OSError] = ["first", OSError("down"), OSError("down"), "second"]
+
+    async def get_token() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    def last_one(peer: Peer, request: Json) -> Json | None:
+        if request["type"] != "refresh":
+            return None
+        return {"type": "error", "payload": {"code": "unavailable", "message": "enough"}}
+
+    gateway.welcome["expires_in_ms"] = 100_000
+    gateway.intercept = last_one
+    async with make_client(get_token=get_token) as client:
+        await client.subscribe("flights")
+        await eventually(lambda: gateway.peers[0].of_type("refresh") == [{"token": "second"}])
+        assert waits.asked == [80.0, 0.5, 1.0]
+        assert len(gateway.peers) == 1
+
+
 async def test_goaway_moves_subscriptions_before_the_old_connection_closes(
     gateway: ScriptedGateway, second_gateway: ScriptedGateway, make_client: MakeClient
 ) -> None:

@@ -200,6 +200,29 @@ async def test_update_changes_the_rate_of_a_live_subscription(
         assert gateway.peers[1].of_type("subscribe")[0]["interval_ms"] == 1000
 
 
+async def test_update_before_the_answer_waits_for_it_and_asks_no_second_time(
+    gateway: ScriptedGateway, make_client: MakeClient
+) -> None:
+    async with make_client() as client:
+        await client.subscribe("other")
+        sub = client.subscribe("flights")
+        await sub.update(interval_ms=500)
+        assert sub.granted_interval_ms == 500
+        assert len(gateway.peers[0].of_type("subscribe")) == 2
+        assert len(gateway.peers[0].of_type("update_subscription")) == 1
+
+
+async def test_subscription_left_before_its_answer_is_ended_on_the_server(
+    gateway: ScriptedGateway, make_client: MakeClient
+) -> None:
+    async with make_client() as client:
+        await client.subscribe("other")
+        sub = client.subscribe("flights")
+        await sub.unsubscribe()
+        await eventually(lambda: gateway.peers[0].of_type("unsubscribe") == [{"sub": 2}])
+        assert [batch async for batch in sub] == []
+
+
 async def test_refused_update_leaves_the_subscription_as_it_was(
     gateway: ScriptedGateway, make_client: MakeClient
 ) -> None:

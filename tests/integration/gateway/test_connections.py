@@ -13,9 +13,9 @@ import websockets
 
 from harness.gateway import Gateway, MemoryTopics
 from harness.waiting import eventually
+from tidewire.identity.issuing import issue_token
 from tidewire.identity.keys import ensure_key
 from tidewire.identity.rights import Action
-from tidewire.identity.tokens import issue_token
 from tidewire_gateway.app import create_internal_app
 from tidewire_gateway.connection import Connection
 

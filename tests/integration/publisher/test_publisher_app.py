@@ -448,3 +448,40 @@ async def test_openapi_describes_what_is_taken_and_answered(client: httpx.AsyncC
         part.split('"')[0] for part in json.dumps(schema).split('"#/components/schemas/')[1:]
     }
     assert references <= set(schema["components"]["schemas"])
+
+
+async def test_a_bug_is_a_problem_without_its_trace(
+    broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = broker.writer()
+
+    async def broken(topic: str) -> int:
+        raise RuntimeError("hush")
+
+    monkeypatch.setattr(writer, "partitions_of", broken)
+    app = create_app(settings(), streams=STREAMS, verifier=None, writer=writer)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://publisher") as client,
+    ):
+        answer = await client.post("/v1/events/flights", json={"key": "a", "data": 1})
+    refused(answer, 500, "internal")
+    assert "hush" not in answer.text
+
+
+async def test_an_end_that_cannot_flush_is_bounded_and_told(
+    broker: MemoryBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = broker.writer()
+    limits = settings(publish_timeout=30, shutdown_timeout=0.05)
+    app = create_app(limits, streams=STREAMS, verifier=None, writer=writer)
+    async with client_of(app) as client:
+        broker.hold_acknowledgements(True)
+        request = asyncio.create_task(
+            client.post("/v1/events/notices", json={"key": "a", "data": 1})
+        )
+        await eventually(lambda: writer._in_flight, what="the event is on its way")
+    assert "closed before Kafka had acknowledged everything" in caplog.text
+    broker.hold_acknowledgements(False)
+    assert (await request).status_code == 200

@@ -6,8 +6,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tidewire.cli.app import make_app
+from tidewire.cli.connection import connection
 from tidewire.config.errors import ConfigError
 from tidewire.config.streams_file import streams_schema
+from tidewire.dev.data_dir import claimed
+from tidewire.dev.running import Running, write_running
 from tidewire.identity.keys import load_key
 from tidewire.identity.rights import Action
 from tidewire.identity.tokens import TokenVerifier
@@ -132,3 +135,21 @@ def test_a_broker_that_is_no_address_names_where_it_was_set(
     assert str(run("topics", "check", "--kafka", "here").exception).startswith("--kafka: must be")
     monkeypatch.setenv("TIDEWIRE_KAFKA__BOOTSTRAP", "here")
     assert str(run("topics", "check").exception).startswith("TIDEWIRE_KAFKA__BOOTSTRAP: must be")
+
+
+def test_commands_find_the_run_of_a_data_directory(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with claimed(data_dir) as held:
+        held.streams.write_text(GOOD)
+        write_running(
+            held,
+            Running(
+                nodes=(), publisher=None, kafka="127.0.0.1:19", redis=None, streams=held.streams
+            ),
+        )
+        found = connection(None, None, data_dir)
+        assert found.kafka.bootstrap == "127.0.0.1:19"
+        assert set(found.streams) == {"a", "b"}
+        assert connection("127.0.0.1:20", None, data_dir).kafka.bootstrap == "127.0.0.1:20"
+    with pytest.raises(ConfigError, match=r"no streams\.yaml"):
+        connection(None, None, data_dir)

@@ -120,3 +120,20 @@ def test_batches_without_events_are_not_worth_waking_for() -> None:
     for buffer in (every, latest):
         buffer.offer(updates(), at(3))
         assert drain(buffer) == []
+
+
+def test_gap_in_latest_is_told_first_but_does_not_claim_the_events_that_wait() -> None:
+    buffer = NewestBuffer(10, {})
+    buffer.offer(updates(event("a", 1)), at(2))
+    assert [batch.position for batch in drain(buffer)] == [at(2)]
+    buffer.offer(updates(event("a", 2)), at(3))
+    buffer.offer_gap(Gap({0: (3, 9)}, "too_far"), at(9))
+    told = [(batch.kind, batch.position) for batch in drain(buffer)]
+    assert told == [("gap", at(2)), ("updates", at(9))]
+
+
+def test_gap_in_latest_before_any_batch_follows_the_events_that_wait() -> None:
+    buffer = NewestBuffer(10, {})
+    buffer.offer(updates(event("a", 1)), at(2))
+    buffer.offer_gap(Gap({0: (2, 9)}, "too_far"), at(9))
+    assert [batch.kind for batch in drain(buffer)] == ["updates", "gap"]

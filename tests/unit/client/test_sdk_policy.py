@@ -40,3 +40,4 @@ def test_token_is_renewed_before_it_expires_and_never_in_a_spin() -> None:
 
 def test_connection_is_dead_after_two_and_a_half_ping_intervals() -> None:
     assert silence_timeout(25_000) == 62.5
+    assert silence_timeout(0) is None

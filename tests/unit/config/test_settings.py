@@ -12,7 +12,7 @@ class Broker(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     bootstrap: str = "127.0.0.1:9092"
-    sasl_password: str = ""
+    sasl_password: str = Field(default="", max_length=8)
 
 
 class Demo(ServiceSettings):
@@ -23,6 +23,7 @@ class Demo(ServiceSettings):
     dev: bool = False
     api_token: SecretStr = SecretStr("")
     redis: str = ""
+    peers: list[str] = Field(default_factory=list)
     static: dict[str, str] = Field(default_factory=dict)
     kafka: Broker = Broker()
 
@@ -109,6 +110,28 @@ def test_a_secrets_directory_that_is_not_there_is_named() -> None:
     assert problem == "TIDEWIRE_SECRETS_DIR: /does/not/exist is not a directory"
 
 
+def test_a_secret_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    secret = tmp_path / "tidewire_demo__redis"
+    environ = GOOD | {"TIDEWIRE_SECRETS_DIR": str(tmp_path)}
+    secret.write_bytes(b"\xff")
+    assert problems_of(environ)[0].startswith(f"{secret}: the secret cannot be read")
+    secret.write_bytes(b"x" * ((1 << 20) + 1))
+    assert problems_of(environ) == [f"{secret}: too large for a secret; is it the right file?"]
+
+
+def test_an_env_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_bytes(b"A=\xff")
+    with pytest.raises(ConfigError, match=r"\.env: cannot be read"):
+        load(GOOD, env_file)
+
+
+def test_a_secret_value_is_not_shown_in_an_error() -> None:
+    assert problems_of(GOOD | {"TIDEWIRE_DEMO__KAFKA__SASL_PASSWORD": "hushhushhush"}) == [
+        "TIDEWIRE_DEMO__KAFKA__SASL_PASSWORD: must not be longer than 8 characters"
+    ]
+
+
 def test_constructed_directly_it_reads_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEWIRE_DEMO__PORT", "9")
     assert Demo(streams=Path("x")).port == 8080
@@ -120,10 +143,12 @@ def test_shown_settings_hold_no_secret() -> None:
             streams=Path("s.yaml"),
             api_token=SecretStr("hush"),
             redis="redis://user:hush@redis:6379/0",
+            peers=["redis://:hush@a", "redis://[hush@", "http://b@c"],
             kafka=Broker(sasl_password="hush"),
         )
     )
     assert "hush" not in repr(shown)
     assert shown["redis"] == "redis://user:**********@redis:6379/0"
+    assert shown["peers"] == ["redis://:**********@a", "**********", "http://b@c"]
     assert shown["streams"] == "s.yaml"
     assert shown["kafka"]["bootstrap"] == "127.0.0.1:9092"

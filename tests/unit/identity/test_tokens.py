@@ -122,3 +122,13 @@ def test_a_broken_key_file_is_named_with_the_cure(
 def test_a_missing_key_file_names_the_cure(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="tidewire dev"):
         load_key(tmp_path / "token.key")
+
+
+def test_a_key_that_cannot_be_read_or_made_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read the token key: Is a directory"):
+        load_key(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        ConfigError, match=r"cannot write the token key: (Not a directory|File exists)"
+    ):
+        ensure_key(tmp_path / "file" / "token.key")

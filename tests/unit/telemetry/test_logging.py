@@ -40,8 +40,10 @@ def test_a_service_writes_one_json_object_a_line() -> None:
 def test_the_standard_library_goes_the_same_way() -> None:
     stream = io.StringIO()
     configure_logging("gateway", stream=stream)
-    logging.getLogger("aiokafka").warning("node %d is not ready", 1, extra={"node": 1})
+    extra = {"node": 1, "color_message": "node \x1b[36m%d"}
+    logging.getLogger("aiokafka").warning("node %d is not ready", 1, extra=extra)
     [line] = lines(stream)
+    assert "color_message" not in line
     assert (line["event"], line["node"], line["service"]) == ("node 1 is not ready", 1, "gateway")
 
 

@@ -1,0 +1,96 @@
+"""Records become events, or are refused with a reason."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidewire.config.streams import Stream
+from tidewire.kafka.records import Header, Record
+from tidewire_gateway.core.decoding import Decoder, Rejected, RejectReason
+
+LIMIT = 1000
+
+
+def record(
+    value: bytes | None, key: bytes | None = b"JFK/B6-704", headers: tuple[Header, ...] = ()
+) -> Record:
+    return Record("t", 3, 1042, 1_700_000_000_000, key, value, headers)
+
+
+def decoder(**stream: object) -> Decoder:
+    return Decoder(Stream.model_validate({"topic": "t", **stream}), LIMIT)
+
+
+def test_event_carries_the_published_bytes() -> None:
+    event = decoder(group="key-prefix").decode(record(b'{ "n":1.0 }'))
+    assert event.group == "JFK"
+    assert event.encoded == (
+        b'{"key":"JFK/B6-704","data":{ "n":1.0 },"ts":1700000000000,"offset":[3,1042]}'
+    )
+
+
+def test_empty_value_is_a_removal() -> None:
+    event = decoder().decode(record(None))
+    assert event.deleted
+    assert json.loads(event.encoded)["deleted"] is True
+
+
+@given(st.text())
+def test_any_text_key_survives(key: str) -> None:
+    try:
+        encoded = key.encode()
+    except UnicodeEncodeError:
+        return
+    event = decoder().decode(record(b"1", encoded))
+    assert json.loads(event.encoded)["key"] == event.entity == key
+
+
+@pytest.mark.parametrize(
+    ("given_record", "reason"),
+    [
+        (record(b"1", None), RejectReason.NO_KEY),
+        (record(b"1", b"\xff"), RejectReason.BAD_KEY),
+        (record(b"{"), RejectReason.NOT_JSON),
+        (record(b""), RejectReason.NOT_JSON),
+        (record(b'"\xff"'), RejectReason.NOT_JSON),
+        (record(b"NaN"), RejectReason.NOT_JSON),
+        (record(b'"' + b"x" * LIMIT + b'"'), RejectReason.TOO_LARGE),
+    ],
+)
+def test_unusable_record_is_refused(given_record: Record, reason: RejectReason) -> None:
+    with pytest.raises(Rejected) as refused:
+        decoder().decode(given_record)
+    assert refused.value.reason is reason
+
+
+def test_structured_cloudevent_gives_its_data_as_published() -> None:
+    body = b'{"specversion":"1.0","id":"1","data":{ "n": 1.50 },"type":"x"}'
+    headers = (("content-type", b"application/cloudevents+json; charset=utf-8"),)
+    event = decoder().decode(record(body, headers=headers))
+    assert b'"data":{ "n": 1.50 },"ts"' in event.encoded
+    with pytest.raises(Rejected):
+        decoder().decode(record(b"[1]", headers=headers))
+
+
+def test_entity_may_be_a_header() -> None:
+    by_header = decoder(entity="header:device")
+    assert by_header.decode(record(b"1", headers=(("device", b"d7"),))).entity == "d7"
+    for headers, reason in (
+        ((), RejectReason.NO_ENTITY),
+        ((("device", b"\xff"),), RejectReason.BAD_HEADERS),
+    ):
+        with pytest.raises(Rejected) as refused:
+            by_header.decode(record(b"1", headers=headers))
+        assert refused.value.reason is reason
+
+
+def test_entity_may_be_a_field_of_the_value() -> None:
+    by_value = decoder(entity="value:tail")
+    assert by_value.decode(record(b'{"tail":"N14228"}')).entity == "N14228"
+    assert by_value.decode(record(b'{"tail":7}')).entity == "7"
+    for value in (b"{}", b"[]", b'{"tail":true}', b'{"tail":null}', None):
+        with pytest.raises(Rejected) as refused:
+            by_value.decode(record(value))
+        assert refused.value.reason is RejectReason.NO_ENTITY

@@ -1,0 +1,180 @@
+"""The session, its allowance and its heartbeat, without a socket."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidewire.kafka.records import TopicPartition
+from tidewire_gateway.core.allowance import Allowance
+from tidewire_gateway.core.demand import Demand
+from tidewire_gateway.core.heartbeat import Beat, Heartbeat
+from tidewire_gateway.core.limits import Limits
+from tidewire_gateway.core.session import (
+    Authenticate,
+    Close,
+    Deadline,
+    Perform,
+    Reply,
+    Session,
+    SessionState,
+)
+
+HELLO = b'{"v":1,"type":"hello","id":1,"payload":{"client":"x/1"}}'
+SUBSCRIBE = b'{"v":1,"type":"subscribe","id":2,"payload":{"channel":"s"}}'
+
+
+def fresh(limits: Limits | None = None) -> Session:
+    return Session(limits or Limits(), 100.0, age=1000.0)
+
+
+def active(limits: Limits | None = None) -> Session:
+    session = fresh(limits)
+    list(session.receive_text(HELLO, 100.0))
+    session.welcome(None)
+    return session
+
+
+def code_of(action: object) -> str:
+    assert isinstance(action, Reply)
+    code: str = json.loads(action.payload)["payload"]["code"]
+    return code
+
+
+def test_hello_is_authenticated_first() -> None:
+    session = fresh()
+    actions = list(session.receive_text(HELLO, 100.0))
+    assert [type(a) for a in actions] == [Authenticate]
+    assert session.state is SessionState.AUTHENTICATING
+
+
+def test_messages_behind_a_hello_wait_for_its_verdict() -> None:
+    session = fresh()
+    frame = b"[" + HELLO + b"," + SUBSCRIBE + b"]"
+    seen = []
+    for action in session.receive_text(frame, 100.0):
+        seen.append(type(action))
+        if isinstance(action, Authenticate):
+            session.welcome(None)
+    assert seen == [Authenticate, Perform]
+
+
+def test_refused_hello_ends_the_frame() -> None:
+    session = fresh()
+    frame = b"[" + HELLO + b"," + SUBSCRIBE + b"]"
+    seen = []
+    for action in session.receive_text(frame, 100.0):
+        seen.append(type(action))
+        session.closed()
+    assert seen == [Authenticate]
+
+
+@pytest.mark.parametrize("frame", [SUBSCRIBE, b"nonsense", b'{"v":1,"type":"hello"}'])
+def test_anything_else_before_hello_closes(frame: bytes) -> None:
+    actions = list(fresh().receive_text(frame, 100.0))
+    assert [a.code for a in actions if isinstance(a, Close)] == [3501]
+
+
+def test_faults_are_answered_and_repetition_closes() -> None:
+    session = active(Limits(bad_frames=2))
+    assert [code_of(a) for a in session.receive_text(b"x", 100.0)] == ["bad_request"]
+    last = list(session.receive_binary())
+    assert isinstance(last[-1], Close)
+    assert session.state is SessionState.CLOSED
+
+
+def test_fault_in_one_message_leaves_the_others() -> None:
+    frame = b'[{"v":1,"type":"ack"},' + SUBSCRIBE + b"]"
+    first, second = active().receive_text(frame, 100.0)
+    assert code_of(first) == "unsupported"
+    assert isinstance(second, Perform)
+
+
+def test_message_rate_is_held_and_recovers() -> None:
+    session = active(Limits(messages_in=2, messages_in_window=10.0))
+    kinds = [type(a) for _ in range(3) for a in session.receive_text(SUBSCRIBE, 100.0)]
+    assert kinds == [Perform, Perform, Reply]
+    assert [type(a) for a in session.receive_text(SUBSCRIBE, 105.0)] == [Perform]
+
+
+def test_deadlines_follow_the_state() -> None:
+    session = fresh()
+    assert session.next_deadline() == (108.0, Deadline.HELLO)
+    session.welcome(None)
+    assert session.next_deadline() == (1100.0, Deadline.AGE)
+    session.welcome(500.0)
+    assert session.next_deadline() == (500.0, Deadline.EXPIRY)
+    session.welcome(None)
+    session.said_goaway(1130.0)
+    assert session.next_deadline() == (1130.0, Deadline.AGE)
+
+
+@given(st.lists(st.floats(0, 20), max_size=60))
+def test_allowance_never_grants_more_than_its_rate(pauses: list[float]) -> None:
+    allowance = Allowance(5, 10.0, 0.0)
+    now, granted = 0.0, 0
+    for pause in pauses:
+        now += pause
+        wait = allowance.take(now)
+        if wait == 0:
+            granted += 1
+        else:
+            assert 0 < wait <= 2.0 + 1e-9
+        assert granted <= 5 + now / 2.0 + 1e-6
+
+
+def test_peer_that_answers_lives_and_its_round_trip_is_known() -> None:
+    heartbeat = Heartbeat(2)
+    for n in range(10):
+        assert heartbeat.beat(b"%d" % n, n * 25.0) is Beat.PING
+        assert heartbeat.pong(b"%d" % n, n * 25.0 + 0.25) == 0.25
+    assert heartbeat.round_trip == 0.25
+
+
+def test_peer_that_never_answers_is_dead_after_the_limit() -> None:
+    heartbeat = Heartbeat(2)
+    beats = [heartbeat.beat(b"%d" % n, 0.0) for n in range(3)]
+    assert beats == [Beat.PING, Beat.PING, Beat.DEAD]
+
+
+def test_forged_or_stale_pong_counts_for_nothing() -> None:
+    heartbeat = Heartbeat(1)
+    assert heartbeat.pong(b"", 0.0) is None
+    heartbeat.beat(b"a", 0.0)
+    assert heartbeat.pong(b"b", 0.0) is None
+    assert heartbeat.beat(b"c", 1.0) is Beat.DEAD
+
+
+def test_draining_bytes_are_a_sign_of_life() -> None:
+    heartbeat = Heartbeat(1)
+    for n in range(5):
+        assert heartbeat.beat(b"%d" % n, 0.0) is Beat.PING
+        heartbeat.sign_of_life()
+
+
+def test_partition_lingers_after_its_last_subscription() -> None:
+    demand = Demand(30.0)
+    partition = TopicPartition("t", 0)
+    demand.acquire([partition])
+    demand.acquire([partition])
+    demand.release([partition], 0.0)
+    demand.release([partition], 10.0)
+    version = demand.version
+    demand.expire(39.0)
+    assert demand.wanted() == {partition}
+    demand.expire(40.0)
+    assert demand.wanted() == frozenset()
+    assert demand.version == version + 1
+
+
+def test_partition_wanted_again_while_it_lingers_changes_nothing() -> None:
+    demand = Demand(30.0)
+    partition = TopicPartition("t", 0)
+    demand.acquire([partition])
+    demand.release([partition], 0.0)
+    version = demand.version
+    demand.acquire([partition])
+    demand.expire(100.0)
+    assert demand.wanted() == {partition}
+    assert demand.version == version

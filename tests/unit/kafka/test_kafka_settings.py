@@ -1,0 +1,47 @@
+"""Settings mean the same to both clients."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tidewire.kafka.settings import KafkaSettings
+
+
+def test_writers_are_idempotent_and_wait_for_all_replicas() -> None:
+    settings = KafkaSettings(max_record_bytes=5000)
+    aiokafka, librdkafka = settings.aiokafka_producer(), settings.librdkafka_producer()
+    assert (aiokafka["acks"], aiokafka["enable_idempotence"]) == ("all", True)
+    assert (librdkafka["acks"], librdkafka["enable.idempotence"]) == ("all", True)
+    assert aiokafka["max_request_size"] == librdkafka["message.max.bytes"] == 5000
+
+
+def test_readers_see_committed_records_never_jump_and_commit_nothing() -> None:
+    aiokafka = KafkaSettings().aiokafka_consumer()
+    librdkafka = KafkaSettings().librdkafka_consumer()
+    assert aiokafka["isolation_level"] == librdkafka["isolation.level"] == "read_committed"
+    assert aiokafka["auto_offset_reset"] == "none"
+    assert librdkafka["auto.offset.reset"] == "error"
+    assert aiokafka["group_id"] is None
+    assert librdkafka["enable.auto.commit"] is False
+    assert librdkafka["allow.auto.create.topics"] is False
+
+
+@given(st.floats(0.001, 5))
+def test_durations_reach_the_clients_as_milliseconds(seconds: float) -> None:
+    settings = KafkaSettings(fetch_wait=seconds)
+    expected = max(1, round(seconds * 1000))
+    assert settings.aiokafka_consumer()["fetch_max_wait_ms"] == expected
+    assert settings.librdkafka_consumer()["fetch.wait.max.ms"] == expected
+
+
+@pytest.mark.parametrize("bootstrap", ["", "localhost", "a:1,", "a:1, b:2", "a:x"])
+def test_a_bootstrap_that_is_no_address_is_refused(bootstrap: str) -> None:
+    with pytest.raises(ValidationError):
+        KafkaSettings(bootstrap=bootstrap)
+
+
+def test_several_brokers_are_given_to_both_clients() -> None:
+    settings = KafkaSettings(bootstrap="a:1,b:2")
+    assert settings.aiokafka_common()["bootstrap_servers"] == ["a:1", "b:2"]
+    assert settings.librdkafka_common()["bootstrap.servers"] == "a:1,b:2"
