@@ -21,7 +21,7 @@ from tidewire.protocol.server_frames import (
 
 from .adopted import AdoptableProtocol
 from .core.heartbeat import Beat, Heartbeat
-from .core.session import Action, Authenticate, Close, Deadline, Perform, Reply, Session
+from .core.session import Action, Authenticate, Close, Deadline, Perform, Refuse, Session
 from .core.subscriptions import Subscription
 from .node import Node
 
@@ -122,8 +122,8 @@ class Connection:
     def _perform(self, actions: Iterator[Action]) -> None:
         for action in actions:
             match action:
-                case Reply(payload):
-                    self._reply(payload)
+                case Refuse(fault):
+                    self._send_error(fault)
                 case Close(code, reason):
                     self.close(code, reason)
                 case Authenticate(message):
@@ -143,8 +143,11 @@ class Connection:
             else:
                 delivery.unsubscribe(self, request)
         except ProtocolError as fault:
-            self._node.instruments.error(fault.code)
-            self._reply(encode_error(fault))
+            self._send_error(fault)
+
+    def _send_error(self, fault: ProtocolError) -> None:
+        self._node.instruments.error(fault.code)
+        self._reply(encode_error(fault))
 
     def _authenticate(self, token: str | None, request_id: int | None, *, is_hello: bool) -> None:
         token = token or self._token

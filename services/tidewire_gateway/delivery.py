@@ -85,6 +85,8 @@ class Delivery:
         self._unresolved: dict[str, list[_Unresolved]] = {}
         self._waiting: dict[Subscription, _Waiting] = {}
         self._stale_since: float | None = None
+        self._live_streams: set[str] = set()
+        self._ahead: set[Subscription] = set()
 
     # Requests
 
@@ -104,13 +106,15 @@ class Delivery:
         feed = self._feed_for(subscriber, key, topology, request.id)
         subscription = Subscription(subscriber, feed, request.channel)
         self._admit(subscriber, subscription)
-        if feed.is_live:
+        if _can_begin(feed, request):
             self._begin(subscription, request)
         else:
             timer = self._timers.call_later(
                 self._limits.live_timeout, self._begin_late, subscription, request
             )
             self._waiting[subscription] = _Waiting(request, timer)
+            if feed.is_live:
+                self._ahead.add(subscription)
 
     def update(self, subscriber: Subscriber, request: UpdateSubscription) -> None:
         """Change rate or pause: the subscription leaves its feed and catches up, here or in another."""
@@ -171,13 +175,19 @@ class Delivery:
                 self._refuse(waiting.subscriber, fault)
 
     def partition_live(self, stream: str) -> None:
-        """A partition has caught up: answer those whose channel is complete now."""
-        for feed in self._index.of_stream(stream):
-            if feed.is_live:
-                for subscription in list(feed.detached):
-                    if subscription.state is SubscriptionState.WAITING:
-                        self._begin_or_continue(subscription)
-                self._tell_live(feed)
+        """A partition has caught up; once for all that do in this turn of the loop."""
+        if stream not in self._live_streams:
+            self._live_streams.add(stream)
+            self._timers.call_soon(self._answer_live, stream)
+
+    def advanced(self) -> None:
+        """More was read: answer those whose position another node had read further to."""
+        for subscription in list(self._ahead):
+            waiting = self._waiting.get(subscription)
+            if waiting is None:
+                self._ahead.discard(subscription)
+            elif _can_begin(subscription.feed, waiting.request):
+                self._begin_or_continue(subscription)
 
     def partition_reset(self, partition: TopicPartition) -> None:
         """A partition begins anew: its subscriptions wait with their positions until it is live."""
@@ -198,6 +208,16 @@ class Delivery:
 
     # Steps
 
+    def _answer_live(self, stream: str) -> None:
+        """Answer those whose channel is complete now."""
+        self._live_streams.discard(stream)
+        for feed in self._index.of_stream(stream):
+            if feed.is_live:
+                for subscription in list(feed.detached):
+                    if subscription.state is SubscriptionState.WAITING:
+                        self._begin_or_continue(subscription)
+                self._tell_live(feed)
+
     def _begin(self, subscription: Subscription, request: Subscribe) -> None:
         """The first answer to a subscription: what it starts from, and everything it lacks."""
         feed = subscription.feed
@@ -214,15 +234,20 @@ class Delivery:
     def _begin_late(self, subscription: Subscription, request: Subscribe) -> None:
         """Time is up: begin with what the node holds, and say which partitions are not live."""
         del self._waiting[subscription]
+        self._ahead.discard(subscription)
         self._begin(subscription, request)
 
     def _begin_or_continue(self, subscription: Subscription) -> None:
-        waiting = self._waiting.pop(subscription, None)
+        waiting = self._waiting.get(subscription)
         if waiting is None:
             self._continue(subscription)
-        else:
+        elif _can_begin(subscription.feed, waiting.request):
+            del self._waiting[subscription]
+            self._ahead.discard(subscription)
             waiting.timer.cancel()
             self._begin(subscription, waiting.request)
+        else:
+            self._ahead.add(subscription)
 
     def _continue(self, subscription: Subscription) -> None:
         """Bring a detached subscription level, and attach it."""
@@ -296,6 +321,7 @@ class Delivery:
         waiting = self._waiting.pop(subscription, None)
         if waiting is not None:
             waiting.timer.cancel()
+            self._ahead.discard(subscription)
         feed.drop(subscription)
         self._instruments.subscriptions.dec()
         if feed.is_unused:
@@ -350,6 +376,15 @@ class Delivery:
                 if subscription.is_stale:
                     subscription.is_stale = False
                     self._answers.status(subscription, FeedState.LIVE, 0)
+
+
+def _can_begin(feed: Feed, request: Subscribe) -> bool:
+    """Whether the channel is complete here, up to where the client stands.
+
+    Nodes read at their own pace: a position that another node handed out may lie ahead of this one for
+    a moment, and that is no truncated topic.
+    """
+    return feed.is_live and (request.since is None or not feed.is_behind(request.since))
 
 
 def _topic_partitions(feed: Feed) -> list[TopicPartition]:

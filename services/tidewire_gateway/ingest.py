@@ -39,7 +39,11 @@ class _Source:
 
 
 class Ingest:
-    """Takes what the reader fetched, in order. ``on_live`` is called with a stream's name."""
+    """Takes what the reader fetched, in order.
+
+    ``on_live`` is called with the name of a stream of which a partition has caught up, ``on_advanced``
+    after every fetch.
+    """
 
     def __init__(
         self,
@@ -50,12 +54,14 @@ class Ingest:
         *,
         timers: Timers,
         on_live: Callable[[str], None],
+        on_advanced: Callable[[], None],
     ) -> None:
         self._index = index
         self._fanout = fanout
         self._instruments = instruments
         self._history = history
         self._on_live = on_live
+        self._on_advanced = on_advanced
         self._by_topic: dict[str, list[_Source]] = {}
         self._timers = timers
 
@@ -95,6 +101,7 @@ class Ingest:
         self._instruments.consumed.inc(len(fetched.records))
         for partition, next_offset in fetched.next_offsets.items():
             self._advance(partition, next_offset)
+        self._on_advanced()
 
     def tend(self) -> None:
         """Let go of what is too old, in every partition."""
@@ -122,6 +129,8 @@ class Ingest:
             return
         is_live = record.partition in source.topology.live
         self._history.append(log, event, _now_ms(), is_live=is_live)
+        if self._index.is_misplaced(source.name, event):
+            self._instruments.misplaced.inc()
         now = self._timers.time()
         for feed in self._index.wanting(source.name, event):
             self._fanout.offer(feed, event, now)

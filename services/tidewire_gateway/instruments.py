@@ -27,6 +27,7 @@ class Instruments:
         self.lag = metrics.gauge("consumer_lag_records")
         self.loop_lag = metrics.gauge("loop_lag_seconds")
         self.consumed = metrics.counter("events_consumed_total")
+        self.misplaced = metrics.counter("events_misplaced_total")
         self.round_trip = metrics.histogram("ping_rtt_seconds")
         self.flush_time = metrics.histogram("flush_seconds")
         self._coalesced = metrics.counter("events_coalesced_total")

@@ -58,7 +58,13 @@ class Node:
         fanout = Fanout(self._loop, instruments, max_frame=limits.max_frame_out)
         self._topologies = Topologies(streams, admin, on_learned=self._learned)
         self._ingest = Ingest(
-            index, fanout, instruments, history, timers=self._loop, on_live=self._live
+            index,
+            fanout,
+            instruments,
+            history,
+            timers=self._loop,
+            on_live=lambda stream: self.delivery.partition_live(stream),
+            on_advanced=lambda: self.delivery.advanced(),
         )
         self._reader = PartitionReader(
             reader,
@@ -112,9 +118,6 @@ class Node:
         decoder = Decoder(self._streams[stream], self.limits.max_frame_out - _EVENT_ENVELOPE)
         self._ingest.add_stream(stream, topology, decoder)
         self.delivery.topology_learned(stream)
-
-    def _live(self, stream: str) -> None:
-        self.delivery.partition_live(stream)
 
     async def _watch_loop(self) -> None:
         """How late the loop is, by a timer that does nothing else."""

@@ -16,6 +16,7 @@ __all__ = ["EventIngest"]
 _log = get_logger("tidewire_publisher.ingest")
 _FIRST_RETRY = 0.5
 _LONGEST_RETRY = 5.0
+_DISCONNECT_TIMEOUT = 1.0
 
 
 class EventIngest:
@@ -36,15 +37,17 @@ class EventIngest:
             self._connecting = asyncio.create_task(self._keep_connecting(), name="connect-kafka")
 
     async def close(self) -> None:
-        """Flush what was accepted and disconnect, within the close timeout."""
+        """Flush what was accepted, within the close timeout, and disconnect."""
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
-        try:
-            async with asyncio.timeout(self._close_timeout):
-                await self._publisher.close()
-        except (TidewireError, TimeoutError) as e:
-            _log.error("closed before Kafka had acknowledged everything", reason=str(e))
+        closing = asyncio.create_task(self._publisher.close(), name="close-publisher")
+        for patience in (self._close_timeout, _DISCONNECT_TIMEOUT, _DISCONNECT_TIMEOUT):
+            await asyncio.wait({closing}, timeout=patience)
+            if closing.done():
+                break
+            closing.cancel()  # the first one ends the flush, the second one the disconnecting
+        _tell_end(closing)
 
     async def publish_all(self, stream: str, events: Sequence[Event]) -> tuple[Outcome, ...]:
         """Publish all, in order per key; answers per event, at the latest after the publish timeout."""
@@ -89,3 +92,14 @@ class EventIngest:
             if await self._connect():
                 return
             longest = min(2 * longest, _LONGEST_RETRY)
+
+
+def _tell_end(closing: asyncio.Task[None]) -> None:
+    if not closing.done() or closing.cancelled():
+        _log.error("closed before Kafka had acknowledged everything", reason="out of time")
+    elif (error := closing.exception()) is None:
+        _log.info("closed, everything acknowledged")
+    elif isinstance(error, TidewireError):
+        _log.error("closed before Kafka had acknowledged everything", reason=str(error))
+    else:
+        raise error

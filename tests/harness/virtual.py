@@ -160,6 +160,7 @@ class VirtualNode:
             history,
             timers=self.timers,
             on_live=self.delivery.partition_live,
+            on_advanced=self.delivery.advanced,
         )
         topology = Topology(log.topic, "epoch", log.partitions)
         topologies["s"] = topology
@@ -167,6 +168,7 @@ class VirtualNode:
         for partition in self._read:
             end = len(log.records.get(partition, ()))
             self._ingest.open(TopicPartition(log.topic, partition), 0, Bounds(0, end))
+        self.timers.settle()
 
     def read(self, partition: int, count: int) -> None:
         """Take the next records of a partition, as one fetch."""

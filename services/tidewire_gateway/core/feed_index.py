@@ -53,7 +53,18 @@ class FeedIndex:
         return [feed for key, feed in self._by_key.items() if key.channel.stream == stream]
 
     def wanting(self, stream: str, event: Event) -> list[Feed]:
-        """The feeds whose channel the event belongs to and that somebody attends."""
+        """The feeds whose channel the event belongs to and that somebody attends.
+
+        A group's channel reads one partition: an event that stands in another is not part of it, since no
+        position of the channel could cover it.
+        """
         whole = self._by_group.get((stream, None), ())
         group = self._by_group.get((stream, event.group), ())
-        return [feed for feed in (*whole, *group) if feed.is_attended]
+        return [feed for feed in whole if feed.is_attended] + [
+            feed for feed in group if feed.is_attended and event.partition in feed.partitions
+        ]
+
+    def is_misplaced(self, stream: str, event: Event) -> bool:
+        """Whether a channel that is watched misses the event because it stands in the wrong partition."""
+        group = self._by_group.get((stream, event.group), ())
+        return any(event.partition not in feed.partitions for feed in group)

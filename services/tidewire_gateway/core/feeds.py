@@ -130,6 +130,13 @@ class Feed:
             self.topology.epoch, {p: logs[p].next_offset for p in self.partitions if p in logs}
         )
 
+    def is_behind(self, position: Position) -> bool:
+        """Whether a position of this topic lies ahead of what the node has read."""
+        logs = self.topology.logs
+        return position.epoch == self.topology.epoch and any(
+            p in logs and position.offsets.get(p, 0) > logs[p].next_offset for p in self.partitions
+        )
+
     def sent_position(self) -> Position:
         """Where an attached subscription stands."""
         return Position(self.topology.epoch, dict(self.sent))

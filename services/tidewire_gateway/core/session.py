@@ -18,7 +18,6 @@ from tidewire.protocol.frames import (
     Unsubscribe,
     UpdateSubscription,
 )
-from tidewire.protocol.server_frames import encode_error
 
 from .allowance import Allowance
 from .limits import Limits
@@ -29,17 +28,17 @@ __all__ = [
     "Close",
     "Deadline",
     "Perform",
-    "Reply",
+    "Refuse",
     "Session",
     "SessionState",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """Send this message (bytes of one envelope)."""
+class Refuse:
+    """Send this fault as an `error` message."""
 
-    payload: bytes
+    fault: ProtocolError
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Perform:
     request: Subscribe | UpdateSubscription | Unsubscribe
 
 
-Action = Reply | Close | Authenticate | Perform
+Action = Refuse | Close | Authenticate | Perform
 
 
 class SessionState(Enum):
@@ -147,7 +146,7 @@ class Session:
             yield self._close(CloseCode.BAD_REQUEST, "the first message is hello")
             return
         self._bad_frames += 1
-        yield Reply(encode_error(fault))
+        yield Refuse(fault)
         if self._bad_frames >= self._limits.bad_frames:
             yield self._close(CloseCode.BAD_REQUEST, "repeated frames that are not the protocol")
 
@@ -159,7 +158,7 @@ class Session:
         elif self.state is not SessionState.ACTIVE:
             yield self._close(CloseCode.BAD_REQUEST, "the first message is hello")
         elif wait := self._allowance.take(now):
-            yield Reply(encode_error(_rate_limited(message.id, wait)))
+            yield Refuse(_rate_limited(message.id, wait))
         elif isinstance(message, Refresh):
             yield Authenticate(message)
         else:
@@ -170,19 +169,19 @@ class Session:
             fault = ProtocolError(
                 ErrorCode.BAD_REQUEST, "hello was said already", request_id=hello.id
             )
-            yield Reply(encode_error(fault))
+            yield Refuse(fault)
             return
         self.state = SessionState.AUTHENTICATING
         yield Authenticate(hello)
 
     def _on_fault(self, fault: ProtocolError) -> Iterator[Action]:
         if fault.code is ErrorCode.UNSUPPORTED_VERSION:
-            yield Reply(encode_error(fault))
+            yield Refuse(fault)
             yield self._close(CloseCode.UNSUPPORTED_VERSION, fault.message)
         elif self.state is SessionState.AWAITING_HELLO:
             yield self._close(CloseCode.BAD_REQUEST, fault.message)
         else:
-            yield Reply(encode_error(fault))
+            yield Refuse(fault)
 
     def _close(self, code: CloseCode, reason: str) -> Close:
         self.state = SessionState.CLOSED

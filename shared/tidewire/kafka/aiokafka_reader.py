@@ -34,6 +34,9 @@ class AiokafkaReader:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._client: AIOKafkaConsumer | None = None
+        # Brokers answer one request of a connection after another: questions asked on the reading one
+        # would wait for its long poll.
+        self._asker: AIOKafkaConsumer | None = None
         self._told: dict[TopicPartition, int] = {}
         self._parked: set[TopicPartition] = set()
         self._known: set[TopicPartition] = set()
@@ -44,20 +47,18 @@ class AiokafkaReader:
 
     async def start(self) -> None:
         calm_client_logs()
-        client = AIOKafkaConsumer(**self._settings.aiokafka_consumer())
+        self._client = await self._connected()
+        self._client.assign([])
         try:
-            with translated(f"connecting to Kafka at {self._settings.bootstrap}"):
-                async with asyncio.timeout(self._settings.connect_timeout):
-                    await client.start()
+            self._asker = await self._connected()
         except BaseException:
-            await client.stop()
+            await self.close()
             raise
-        client.assign([])
-        self._client = client
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
+        clients = [client for client in (self._client, self._asker) if client is not None]
+        self._client = self._asker = None
+        for client in clients:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.request_timeout):
                     await client.stop()
@@ -86,7 +87,7 @@ class AiokafkaReader:
 
     async def bounds(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Bounds]:
         await self._check_exist(partitions)
-        client = self._started()
+        client = self._asking()
         asked = [ClientPartition(*tp) for tp in partitions]
         with translated(f"asking Kafka for the bounds of {_names(partitions)}"):
             async with asyncio.timeout(self._settings.request_timeout):
@@ -98,7 +99,7 @@ class AiokafkaReader:
 
     async def offsets_at(self, times: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
         await self._check_exist(times)
-        client = self._started()
+        client = self._asking()
         with translated(f"asking Kafka for offsets by time of {_names(times)}"):
             async with asyncio.timeout(self._settings.request_timeout):
                 ends = await client.end_offsets([ClientPartition(*tp) for tp in times])
@@ -109,6 +110,21 @@ class AiokafkaReader:
             TopicPartition(*tp): end if (first := found[tp]) is None else min(first.offset, end)
             for tp, end in ends.items()
         }
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        client = AIOKafkaConsumer(**self._settings.aiokafka_consumer())
+        try:
+            with translated(f"connecting to Kafka at {self._settings.bootstrap}"):
+                async with asyncio.timeout(self._settings.connect_timeout):
+                    await client.start()
+        except BaseException:
+            await client.stop()
+            raise
+        return client
+
+    def _asking(self) -> AIOKafkaConsumer:
+        assert self._asker is not None, "start() comes first"
+        return self._asker
 
     def _started(self) -> AIOKafkaConsumer:
         assert self._client is not None, "start() comes first"
@@ -207,7 +223,7 @@ class AiokafkaReader:
         asked = set(partitions)
         if not asked:
             return
-        client = self._started()._client
+        client = self._asking()._client
         within = within or self._settings.request_timeout
         counts = await partition_counts(client, {tp.topic for tp in asked}, within=within)
         for tp in sorted(asked):

@@ -103,10 +103,15 @@ class ConfluentReader:
     # On the reader's thread.
 
     def _consume(self, limit: int, wait: float) -> None:
+        """Wait for one message, then take what is there: `consume` alone waits until it has them all."""
         client = self._client
-        if client is not None:
-            with translated("reading from Kafka"):
-                self._ready.extend(client.consume(num_messages=limit, timeout=wait))
+        if client is None:
+            return
+        with translated("reading from Kafka"):
+            first = client.poll(wait)
+            if first is not None:
+                self._ready.append(first)
+                self._ready.extend(client.consume(num_messages=limit, timeout=0))
 
     def _replace(self, gone: Iterable[TopicPartition], new: Mapping[TopicPartition, int]) -> None:
         """Take partitions out and in; the others flow on undisturbed."""

@@ -139,6 +139,9 @@ class KafkaSettings(BaseModel):
             "check.crcs": True,
             "fetch.wait.max.ms": _ms(self.fetch_wait),
             "fetch.max.bytes": self.fetch_bytes,
+            # The embedded broker heeds no limit and answers with a whole log; librdkafka would drop the
+            # connection and ask again, for ever.
+            "receive.message.max.bytes": 2_000_000_000,
             "max.partition.fetch.bytes": self.partition_fetch_bytes,
             "queued.max.messages.kbytes": self.fetch_bytes // 1024,
         }

@@ -55,6 +55,12 @@ METRICS: tuple[MetricSpec, ...] = (
         {"reason": _REJECTIONS},
     ),
     MetricSpec(
+        "events_misplaced_total",
+        Kind.COUNTER,
+        "Events in another partition than their group's: the group's channel does not see them",
+        "gateway",
+    ),
+    MetricSpec(
         "events_coalesced_total",
         Kind.COUNTER,
         "Events folded into a newer one of their entity before a flush",

@@ -1,7 +1,5 @@
 """The session, its allowance and its heartbeat, without a socket."""
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +14,7 @@ from tidewire_gateway.core.session import (
     Close,
     Deadline,
     Perform,
-    Reply,
+    Refuse,
     Session,
     SessionState,
 )
@@ -37,9 +35,8 @@ def active(limits: Limits | None = None) -> Session:
 
 
 def code_of(action: object) -> str:
-    assert isinstance(action, Reply)
-    code: str = json.loads(action.payload)["payload"]["code"]
-    return code
+    assert isinstance(action, Refuse)
+    return action.fault.code
 
 
 def test_hello_is_authenticated_first() -> None:
@@ -94,7 +91,7 @@ def test_fault_in_one_message_leaves_the_others() -> None:
 def test_message_rate_is_held_and_recovers() -> None:
     session = active(Limits(messages_in=2, messages_in_window=10.0))
     kinds = [type(a) for _ in range(3) for a in session.receive_text(SUBSCRIBE, 100.0)]
-    assert kinds == [Perform, Perform, Reply]
+    assert kinds == [Perform, Perform, Refuse]
     assert [type(a) for a in session.receive_text(SUBSCRIBE, 105.0)] == [Perform]
 
 

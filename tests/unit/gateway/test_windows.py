@@ -203,3 +203,19 @@ def test_event_reaches_its_group_and_the_whole_stream_alone() -> None:
         feed.admit(subscription)
         feed.attach(subscription)
     assert index.wanting("s", event(0, "a")) == [feeds["whole"], feeds["mine"]]
+    assert not index.is_misplaced("s", event(0, "a"))
+
+
+def test_event_in_the_wrong_partition_reaches_the_whole_stream_alone_and_is_noticed() -> None:
+    index = FeedIndex(max_window_bytes=100)
+    topology = Topology("t", "e", 2)
+    feeds = [
+        index.create(FeedKey(channel, Mode.LATEST, 0), topology, partitions)
+        for channel, partitions in ((Channel("s"), (0, 1)), (Channel("s", "a"), (1,)))
+    ]
+    for feed in feeds:
+        subscription = Subscription(Nobody(), feed, "")
+        feed.admit(subscription)
+        feed.attach(subscription)
+    assert index.wanting("s", event(0, "a")) == [feeds[0]]
+    assert index.is_misplaced("s", event(0, "a"))

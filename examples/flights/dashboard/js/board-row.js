@@ -5,12 +5,19 @@ import { airlineName, airportName, clockTime, delayText } from './format.js';
 import { motion } from './theme.js';
 
 const FLASH_MS = 1_600;
+/** More at once would tell nothing, and cost every frame. */
+const MAX_FLASHES = 72;
+let flashing = 0;
 const SVG = 'http://www.w3.org/2000/svg';
 
 export class Row {
   key = '';
   sortsAs = '';
   isHidden = false;
+  /** Whether it is within the visible part of the board. */
+  isSeen = false;
+  /** @type {Set<Animation>} */
+  #flashes = new Set();
   /** @type {import('./flight.js').Flight} */
   flight = {};
   element = make('div', 'row');
@@ -77,12 +84,12 @@ export class Row {
       write(this.#cells.delay, delayText(delay)) && this.#cells.delay,
     ];
     this.#cells.delay.dataset.late = lateness(delay);
-    if (highlights && !this.isHidden) for (const changed of changes) if (changed) flash(changed);
+    if (highlights) for (const changed of changes) if (changed) this.#flash(changed);
   }
 
   /** It has just come to the board. */
   announce() {
-    if (!this.isHidden) flash(this.element);
+    this.#flash(this.element);
   }
 
   /** @param {boolean} isHidden */
@@ -100,7 +107,21 @@ export class Row {
 
   reset() {
     this.setHidden(false);
-    for (const animation of this.element.getAnimations({ subtree: true })) animation.cancel();
+    this.isSeen = false;
+    for (const flash of this.#flashes) flash.cancel();
+  }
+
+  /** @param {Element} element */
+  #flash(element) {
+    if (!this.isSeen || this.isHidden || flashing >= MAX_FLASHES) return;
+    const from = { backgroundColor: 'var(--flash)' };
+    const frames = motion.isReduced ? [from, { ...from, offset: 0.99 }, {}] : [from, {}];
+    const flash = element.animate(frames, { duration: FLASH_MS, easing: 'ease-out' });
+    this.#flashes.add(flash);
+    flashing += 1;
+    flash.onfinish = flash.oncancel = () => {
+      if (this.#flashes.delete(flash)) flashing -= 1;
+    };
   }
 
   /** @param {string} status */
@@ -139,13 +160,6 @@ function write(element, text) {
   }
   element.append(text);
   return text !== '';
-}
-
-/** @param {Element} element */
-function flash(element) {
-  const from = { backgroundColor: 'var(--flash)' };
-  const frames = motion.isReduced ? [from, { ...from, offset: 0.99 }, {}] : [from, {}];
-  element.animate(frames, { duration: FLASH_MS, easing: 'ease-out' });
 }
 
 /** @param {string} tag @param {string} className */

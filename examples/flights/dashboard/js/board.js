@@ -22,6 +22,9 @@ export class Board {
   #order = [];
   /** @type {Row[]} elements without a flight, to be used again */
   #spare = [];
+  /** @type {WeakMap<Element, Row>} */
+  #rowOf = new WeakMap();
+  #sight;
   /** @type {import('./flight.js').View} */
   #view = 'departures';
 
@@ -31,6 +34,15 @@ export class Board {
     this.#body = body;
     this.#empty = empty;
     this.#reference = reference;
+    this.#sight = new IntersectionObserver(
+      (entries) => {
+        for (const { target, isIntersecting } of entries) {
+          const row = this.#rowOf.get(target);
+          if (row) row.isSeen = isIntersecting;
+        }
+      },
+      { root: grid },
+    );
     grid.addEventListener('keydown', (event) => this.#keyed(event));
     body.addEventListener('click', (event) => {
       const row = /** @type {HTMLElement} */ (event.target).closest('[data-key]');
@@ -89,7 +101,7 @@ export class Board {
       this.#insert(row);
     } else if (row) row.fill(key, flight, highlights, this.#reference);
     else {
-      row = this.#spare.pop() ?? new Row();
+      row = this.#spare.pop() ?? this.#newRow();
       row.fill(key, flight, false, this.#reference);
       this.#rows.set(key, row);
       this.#insert(row);
@@ -97,6 +109,13 @@ export class Board {
     }
     row.setHidden(!isInView(this.#view, flight, simNow));
     if (key === this.selected) this.onSelect(key);
+  }
+
+  #newRow() {
+    const row = new Row();
+    this.#rowOf.set(row.element, row);
+    this.#sight.observe(row.element);
+    return row;
   }
 
   /** @param {Row} row */

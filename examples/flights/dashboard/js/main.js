@@ -14,6 +14,7 @@ import { pointAtPlanes } from './map-pointer.js';
 import { Window } from './measures.js';
 import { makeMeters } from './meters.js';
 import { Notices } from './notices.js';
+import { Pace } from './pace.js';
 import { Plot } from './plots.js';
 import { loadReference } from './reference.js';
 import { listen } from './shortcuts.js';
@@ -61,6 +62,8 @@ class Page {
   #counted = { frames: 0, coalesced: 0 };
   /** @type {{rate: number, rates: Record<string, number>} | null} */
   #inKafka = null;
+  #pace = new Pace();
+  #writtenAt = 0;
   #slowAt = 0;
   #meteredAt = 0;
   #drawnAt = 0;
@@ -223,8 +226,12 @@ class Page {
   #frame(now) {
     requestAnimationFrame((next) => this.#frame(next));
     const simNow = this.#simNow();
-    this.#writeRows(simNow, now);
-    if (!motion.isReduced || now - this.#drawnAt >= STILL_FRAME_MS) {
+    this.#pace.frame(now);
+    if (now - this.#writtenAt >= this.#pace.boardInterval) {
+      this.#writtenAt = now;
+      this.#writeRows(simNow, now);
+    }
+    if (now - this.#drawnAt >= (motion.isReduced ? STILL_FRAME_MS : this.#pace.mapInterval)) {
       this.#drawnAt = now;
       this.#map.draw(simNow, now, { selected: this.#board.selected, isStill: motion.isReduced });
     }

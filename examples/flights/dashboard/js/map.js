@@ -14,7 +14,7 @@ const FACING = /** @type {const} */ ([21, -95]);
 const FRAMED_ANGLE = 0.72;
 /** Share of the way that a trail covers. */
 const TRAIL = 0.16;
-const TRAIL_PARTS = 3;
+const TRAIL_PARTS = 2;
 const RIPPLE_MS = 1_400;
 const MAX_RIPPLES = 60;
 const HIT_RADIUS = 16;
@@ -29,6 +29,7 @@ export class FlightMap {
   #context;
   #reference;
   #ground = document.createElement('canvas');
+  #names = document.createElement('canvas');
   #view = new View(...FACING);
   /** @type {Map<string, import('./globe.js').Vector>} */
   #places = new Map();
@@ -41,14 +42,12 @@ export class FlightMap {
   #width = 0;
   #height = 0;
   #isStale = true;
-  /** @type {import('./map-labels.js').Label[]} */
-  #labels = [];
   #labelledAt = -Infinity;
 
   /** @param {HTMLCanvasElement} canvas @param {import('./reference.js').Reference} reference */
   constructor(canvas, reference) {
     this.#canvas = canvas;
-    this.#context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+    this.#context = contextOf(canvas);
     this.#reference = reference;
     for (const [code, { lat, lon }] of Object.entries(reference.airports)) {
       this.#places.set(code, vector(lat, lon));
@@ -92,7 +91,7 @@ export class FlightMap {
     if (!isStill) this.#drawRipples(now);
     for (const plane of this.planes) this.#drawPlane(plane, plane.key === selected);
     if (now - this.#labelledAt > LABELS_EVERY_MS) this.#relabel(now);
-    this.#drawLabels();
+    context.drawImage(this.#names, 0, 0, this.#width, this.#height);
   }
 
   /** The plane under the pointer. @param {number} x @param {number} y @returns {(Plane & {x: number, y: number}) | null} */
@@ -113,11 +112,11 @@ export class FlightMap {
     if (width === 0 || height === 0) return;
     this.#isStale = false;
     [this.#width, this.#height] = [width, height];
-    for (const canvas of [this.#canvas, this.#ground]) {
+    for (const canvas of [this.#canvas, this.#ground, this.#names]) {
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);
     }
-    this.#context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    for (const canvas of [this.#canvas, this.#names]) contextOf(canvas).setTransform(ratio, 0, 0, ratio, 0, 0);
     const style = getComputedStyle(this.#canvas);
     for (const name of ['on-time', 'late', 'very-late', 'ink', 'muted', 'surface', 'ocean', 'ocean-edge', 'land', 'graticule', 'place']) {
       this.#colors[name] = style.getPropertyValue(`--map-${name}`).trim();
@@ -133,7 +132,7 @@ export class FlightMap {
       plane.path = /** @type {import('./globe.js').Path} */ (this.#path(plane.key.split('/', 1)[0], plane.flight.dest));
     }
     this.#labelledAt = -Infinity;
-    const context = /** @type {CanvasRenderingContext2D} */ (this.#ground.getContext('2d'));
+    const context = contextOf(this.#ground);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     drawGlobe(context, this.#view, { width, height }, this.#colors, {
       dots: this.#reference.dots,
@@ -170,8 +169,8 @@ export class FlightMap {
       context.lineWidth = 0.8;
       this.#trace(planes, () => 0, (share) => share);
       for (let part = 1; part <= TRAIL_PARTS; part += 1) {
-        context.globalAlpha = 0.25;
-        context.lineWidth = 0.7 + 0.45 * part;
+        context.globalAlpha = 0.32;
+        context.lineWidth = 0.8 + 0.6 * part;
         const length = TRAIL * (1 - (part - 1) / TRAIL_PARTS);
         this.#trace(planes, (share) => Math.max(0, share - length), (share) => share);
       }
@@ -260,7 +259,7 @@ export class FlightMap {
     for (const { flight } of this.planes) flights.set(flight.dest, (flights.get(flight.dest) ?? 0) + 1);
     const wanted = [...flights].sort((a, b) => b[1] - a[1]).map(([code]) => code);
     this.#context.font = this.#font();
-    this.#labels = placeLabels(
+    const labels = placeLabels(
       wanted.flatMap((code) => {
         const place = this.#places.get(code);
         return place ? [{ text: code, ...this.#view.project(place) }] : [];
@@ -268,6 +267,7 @@ export class FlightMap {
       (text) => this.#context.measureText(text).width,
       { width: this.#width, height: this.#height, reserved: this.#reserved() },
     );
+    this.#drawLabels(labels);
   }
 
   /** New York's corner is too busy for names. */
@@ -278,15 +278,17 @@ export class FlightMap {
     return [{ left: x - 14, right: x + 14, top: y - 12, bottom: y + 12 }];
   }
 
-  #drawLabels() {
-    const context = this.#context;
+  /** @param {import('./map-labels.js').Label[]} labels */
+  #drawLabels(labels) {
+    const context = contextOf(this.#names);
+    context.clearRect(0, 0, this.#width, this.#height);
     context.font = this.#font();
     context.textBaseline = 'middle';
     context.lineJoin = 'round';
     context.lineWidth = 3;
     context.strokeStyle = this.#colors.ocean;
     context.fillStyle = this.#colors.ink;
-    for (const { text, x, y } of this.#labels) {
+    for (const { text, x, y } of labels) {
       context.globalAlpha = 0.75;
       context.strokeText(text, x, y);
       context.globalAlpha = 0.9;
@@ -299,6 +301,9 @@ export class FlightMap {
     return `600 ${this.#width < 480 ? 9 : 10.5}px Inter, sans-serif`;
   }
 }
+
+/** @param {HTMLCanvasElement} canvas */
+const contextOf = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
 
 /** @param {number} delay */
 const tone = (delay) => LATE.filter((minutes) => delay >= minutes).length;
