@@ -1,17 +1,20 @@
 """What a gateway node is told from outside, under ``TIDEWIRE_GATEWAY__``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from tidewire.config.listening import is_loopback
 from tidewire.config.settings import ServiceSettings
 from tidewire.kafka.settings import KafkaSettings
 
 from .core.limits import Limits
 
-__all__ = ["GatewaySettings", "LimitSettings"]
+__all__ = ["PREFIX", "GatewaySettings", "LimitSettings"]
+
+PREFIX = "TIDEWIRE_GATEWAY__"
 
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -48,7 +51,7 @@ class LimitSettings(BaseModel):
 class GatewaySettings(ServiceSettings):
     """One gateway node. Durations in seconds, sizes in bytes."""
 
-    model_config = SettingsConfigDict(env_prefix="TIDEWIRE_GATEWAY__")
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
 
     node: str = Field(
         default="node-1",
@@ -62,7 +65,7 @@ class GatewaySettings(ServiceSettings):
         default=0, ge=0, le=65_535, description="metrics and health; 0: a free one"
     )
     streams: Path = Field(description="path of streams.yaml")
-    kafka: KafkaSettings = KafkaSettings(client_id="tidewire-gateway")
+    kafka: KafkaSettings = KafkaSettings()
     token_key_file: Path | None = Field(
         default=None, description="HS256 key that tokens are checked with; none: anonymous only"
     )
@@ -82,3 +85,19 @@ class GatewaySettings(ServiceSettings):
     )
     linger: _Seconds = Field(default=30.0, description="partitions nobody needs are read so long")
     limits: LimitSettings = LimitSettings()
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        if self.dev and not (is_loopback(self.host) and is_loopback(self.internal_host)):
+            raise ValueError(
+                f"{PREFIX}HOST: development mode listens on loopback only (is {self.host!r}); "
+                f"set 127.0.0.1, or {PREFIX}DEV=false"
+            )
+        return self
+
+    @property
+    def named_kafka(self) -> KafkaSettings:
+        """``kafka`` under the service's own name in the broker's logs, unless one was given."""
+        if "client_id" in self.kafka.model_fields_set:
+            return self.kafka
+        return self.kafka.model_copy(update={"client_id": f"tidewire-gateway-{self.node}"})

@@ -17,9 +17,9 @@ from websockets.asyncio.client import ClientConnection
 from tidewire.kafka.memory import MemoryBroker
 from tidewire.kafka.records import NewRecord, RecordPosition, TopicSpec
 from tidewire.protocol.codes import SUBPROTOCOL
-from tidewire_gateway.__main__ import Server, public_config
 from tidewire_gateway.app import Clients, create_app
 from tidewire_gateway.node import Node
+from tidewire_gateway.server import Server, public_config
 from tidewire_gateway.settings import GatewaySettings, LimitSettings
 
 __all__ = ["FrameClient", "Gateway", "MemoryTopics", "running_gateway", "write_streams"]

@@ -12,8 +12,7 @@ STREAM = Stream(topic="t", table=True, modes=(Mode.LATEST, Mode.EVERY), public=T
 
 
 def make_node(log: VirtualLog, stream: Stream = STREAM) -> VirtualNode:
-    node = VirtualNode(log, stream, Limits(live_timeout=5.0))
-    return node
+    return VirtualNode(log, stream, Limits(live_timeout=5.0))
 
 
 def connect(node: VirtualNode, **options: object) -> VirtualClient:

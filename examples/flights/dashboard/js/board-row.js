@@ -4,9 +4,9 @@ import { STATUSES, departureAt } from './flight.js';
 import { airlineName, airportName, clockTime, delayText } from './format.js';
 import { motion } from './theme.js';
 
-const FLASH_MS = 1_600;
+const FLASH_MS = 1_400;
 /** More at once would tell nothing, and cost every frame. */
-const MAX_FLASHES = 72;
+const MAX_FLASHES = 40;
 let flashing = 0;
 const SVG = 'http://www.w3.org/2000/svg';
 

@@ -246,7 +246,7 @@ class Page {
     const { keys, isFresh } = this.#store.take();
     if (keys.size > 0) {
       for (const key of keys) this.#observe(key, isFresh, now);
-      this.#board.write(keys, this.#store.rows, { simNow, highlights: !isFresh });
+      this.#board.write(keys, this.#store.rows, { simNow, highlights: !isFresh && this.#pace.hasTimeForFlashes });
       this.#map.setRows(this.#store.rows);
     }
     const wall = Date.now();

@@ -30,6 +30,11 @@ export class Pace {
     return MAP_INTERVALS[this.#level];
   }
 
+  /** Whether there is time to show what changed. */
+  get hasTimeForFlashes() {
+    return this.#level < 2;
+  }
+
   /** Time between two writes of the board; what comes in between is folded by flight. */
   get boardInterval() {
     return BOARD_INTERVALS[this.#level];

@@ -1,0 +1,123 @@
+"""Serve a node's two applications in one loop: the public port and the internal one."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+
+import orjson
+import uvicorn
+from fastapi import FastAPI
+
+from tidewire.config.listening import url_of
+from tidewire.telemetry.logging import get_logger
+
+from .adopted import AdoptableProtocol
+from .app import create_internal_app
+from .settings import GatewaySettings
+
+__all__ = ["Server", "public_config", "serve"]
+
+_BACKLOG = 2048
+_SHUTDOWN_TIMEOUT = 5
+
+_log = get_logger(__name__)
+
+
+class Server(uvicorn.Server):
+    """One of two servers in a process: signals are handled once, for both."""
+
+    def __init__(
+        self, config: uvicorn.Config, on_started: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._on_started is not None:
+            self._on_started()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(
+    settings: GatewaySettings, app: FastAPI, public: socket.socket, internal: socket.socket
+) -> None:
+    """Serve until SIGTERM or SIGINT; the internal server is up first and ends last.
+
+    Raises what ended one of the node's tasks, if that is why it stops.
+    """
+    public_server = Server(
+        public_config(app, settings), lambda: _announce(settings, public, internal)
+    )
+    internal_server = Server(_internal_config(create_internal_app(app)))
+
+    def stop() -> None:
+        public_server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    app.state.on_failure = stop
+    internal_task = asyncio.create_task(internal_server.serve(sockets=[internal]))
+    try:
+        await public_server.serve(sockets=[public])
+    finally:
+        internal_server.should_exit = True
+        await internal_task
+    failure: BaseException | None = app.state.failure
+    if failure is not None:
+        raise failure
+
+
+def public_config(app: FastAPI, settings: GatewaySettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        ws=AdoptableProtocol,
+        ws_max_size=settings.limits.max_frame_in,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        http="httptools",
+        loop="uvloop",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
+        backlog=_BACKLOG,
+    )
+
+
+def _internal_config(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
+    )
+
+
+def _announce(settings: GatewaySettings, public: socket.socket, internal: socket.socket) -> None:
+    """Say where we are: in the log, and to the program that started us."""
+    http, inside = url_of(public), url_of(internal)
+    _log.info("listening", http=http, internal=inside)
+    if settings.ready_json:
+        ready = {
+            "event": "ready",
+            "ws": f"{url_of(public, 'ws')}/v1/ws",
+            "http": http,
+            "internal": inside,
+            "pid": os.getpid(),
+        }
+        sys.stdout.write(orjson.dumps(ready).decode() + "\n")
+        sys.stdout.flush()

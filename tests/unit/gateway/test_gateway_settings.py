@@ -1,0 +1,59 @@
+"""Every setting of the gateway is documented, and bad ones are refused with the cure."""
+
+from pathlib import Path
+
+import pytest
+
+from tidewire.config.errors import ConfigError
+from tidewire.config.settings import load_settings
+from tidewire_gateway.core.limits import Limits
+from tidewire_gateway.settings import GatewaySettings, LimitSettings
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "configuration.md"
+
+
+def section() -> str:
+    return DOCUMENT.read_text().partition("### Gateway")[2]
+
+
+@pytest.mark.parametrize("name", [n for n in GatewaySettings.model_fields if n != "limits"])
+def test_setting_is_documented(name: str) -> None:
+    assert f"`{name.upper()}" in section()
+
+
+@pytest.mark.parametrize("name", list(LimitSettings.model_fields))
+def test_limit_is_documented_with_its_default(name: str) -> None:
+    row = next(line for line in section().splitlines() if f"`{name.upper()}`" in line)
+    assert (
+        f"`{getattr(Limits(), name):g}`".replace("e+06", "") in row
+        or str(getattr(Limits(), name)) in row
+    )
+
+
+def test_defaults_are_those_of_the_protocol() -> None:
+    assert LimitSettings().to_limits() == Limits()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PORT", "99999", "TIDEWIRE_GATEWAY__PORT"),
+        ("LIMITS__PING_INTERVAL", "0", "TIDEWIRE_GATEWAY__LIMITS__PING_INTERVAL"),
+        ("PROT", "1", "did you mean"),
+        ("STATIC", "[", "must be JSON"),
+    ],
+)
+def test_bad_setting_is_named(name: str, value: str, said: str) -> None:
+    environ = {"TIDEWIRE_GATEWAY__STREAMS": "s.yaml", f"TIDEWIRE_GATEWAY__{name}": value}
+    with pytest.raises(ConfigError, match=said):
+        load_settings(GatewaySettings, environ=environ, env_file=None)
+
+
+def test_development_mode_does_not_listen_beyond_this_machine() -> None:
+    environ = {
+        "TIDEWIRE_GATEWAY__STREAMS": "s.yaml",
+        "TIDEWIRE_GATEWAY__DEV": "true",
+        "TIDEWIRE_GATEWAY__HOST": "0.0.0.0",
+    }
+    with pytest.raises(ConfigError, match="loopback only"):
+        load_settings(GatewaySettings, environ=environ, env_file=None)
