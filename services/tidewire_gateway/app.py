@@ -100,7 +100,7 @@ def create_internal_app(public: FastAPI) -> FastAPI:
         return {"status": "ready"}
 
     @app.get("/metrics", summary="Prometheus exposition")
-    async def exposition(request: Request) -> Response:
+    def exposition(request: Request) -> Response:  # in a thread: it reads /proc
         body, content_type = metrics.render(request.headers.get("accept", ""))
         return Response(body, media_type=content_type)
 

@@ -148,7 +148,7 @@ async def running_gateway(
 ) -> AsyncIterator[Gateway]:
     """A node on a free port, ended when the block is left."""
     settings = GatewaySettings(streams=streams, limits=LimitSettings(**(limits or {})), **options)
-    app = create_app(settings, clients)
+    app = await asyncio.to_thread(create_app, settings, clients)
     listener = socket.create_server(("127.0.0.1", 0))
     started = asyncio.Event()
     server = Server(public_config(app, settings), started.set)

@@ -14,12 +14,13 @@ from .ports import LOOPBACK, free_port
 from .probe import broker_answers
 from .processes import ChildSpec, never, start_child
 
-__all__ = ["apache_kafka"]
+__all__ = ["apache_kafka", "format_arguments"]
 
 STOP_TIMEOUT: Final = 5.0
 FORMAT_TIMEOUT: Final = 60.0
 LOG_SETTINGS: Final = Path(__file__).with_name("kafka-log4j2.xml")
-HEAP: Final = "-Xmx512m"
+# The quick compiler alone: up with half the processor time, which counts more here than peak throughput.
+JAVA_OPTIONS: Final = ("-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 JAVA_CURE: Final = "install Java 17 or later, or use the embedded broker (--broker embedded)"
 
 
@@ -64,7 +65,7 @@ def _start(kafka: _Kafka, port: int) -> RunningBroker:
     kafka.settings.write_text(_server_properties(kafka.home / "log", port, free_port()))
     if not (kafka.home / "log" / "meta.properties").exists():
         _format(kafka)
-    command = [kafka.java, HEAP, f"-Dlog4j2.configurationFile={LOG_SETTINGS}"]
+    command = [kafka.java, *JAVA_OPTIONS, f"-Dlog4j2.configurationFile={LOG_SETTINGS}"]
     command += ["-cp", kafka.classpath, "kafka.Kafka", str(kafka.settings)]
     log = kafka.data_dir / "logs" / "kafka.log"
     child = start_child(ChildSpec("Apache Kafka", command, log, cure=kafka.cure))
@@ -75,11 +76,21 @@ def _start(kafka: _Kafka, port: int) -> RunningBroker:
 def _format(kafka: _Kafka) -> None:
     """Make the log folder with a new cluster id; a second start keeps the one that is there."""
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = [kafka.java, HEAP, "-cp", kafka.classpath, "kafka.tools.StorageTool", "format"]
-    command += ["-t", cluster, "-c", str(kafka.settings)]
+    java = [kafka.java, *JAVA_OPTIONS, "-cp", kafka.classpath]
+    command = [*java, *format_arguments(cluster, kafka.settings)]
     log = kafka.data_dir / "logs" / "kafka-format.log"
     child = start_child(ChildSpec("Apache Kafka's formatter", command, log, cure=kafka.cure))
     child.wait_for_end(timeout=FORMAT_TIMEOUT, stopped=kafka.stopped)
+
+
+def format_arguments(cluster: str, settings: Path) -> list[str]:
+    """The formatter and its options, each in one word: a cluster id may begin with a dash."""
+    return [
+        "kafka.tools.StorageTool",
+        "format",
+        f"--cluster-id={cluster}",
+        f"--config={settings}",
+    ]
 
 
 def _server_properties(log: Path, port: int, controller_port: int) -> str:

@@ -57,7 +57,8 @@ class MemoryBroker:
         self._lock = threading.Lock()
         self._available = True
         self._holding = False
-        self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        # In order, so that writes that were held are stored in the order of their calls.
+        self._loops_by_waiter: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
 
     def reader(self) -> MemoryReader:
         return MemoryReader(self)
@@ -167,9 +168,8 @@ class MemoryBroker:
     async def wait_for_change(self, is_due: Callable[[], bool], max_wait: float) -> None:
         """Wait until something was written, switched or deleted, unless ``is_due`` already."""
         event = asyncio.Event()
-        waiter = (asyncio.get_running_loop(), event)
         with self._lock:
-            self._waiters.add(waiter)
+            self._loops_by_waiter[event] = asyncio.get_running_loop()
         try:
             if not is_due():
                 async with asyncio.timeout(max_wait):
@@ -178,7 +178,7 @@ class MemoryBroker:
             return
         finally:
             with self._lock:
-                self._waiters.discard(waiter)
+                del self._loops_by_waiter[event]
 
     @contextmanager
     def _changing(self) -> "Iterator[None]":
@@ -188,8 +188,8 @@ class MemoryBroker:
 
     def _wake(self) -> None:
         with self._lock:
-            waiters = tuple(self._waiters)
-        for loop, event in waiters:
+            waiters = tuple(self._loops_by_waiter.items())
+        for event, loop in waiters:
             loop.call_soon_threadsafe(event.set)
 
     def _topic(self, name: str) -> _Topic:

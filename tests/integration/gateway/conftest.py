@@ -1,11 +1,12 @@
 """A gateway over the in-memory broker, with one stream of every kind."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from blockbuster import blockbuster_ctx
 
 from harness.gateway import Gateway, MemoryTopics, running_gateway, write_streams
 from tidewire.kafka.memory import MemoryBroker
@@ -25,6 +26,13 @@ STREAMS: dict[str, dict[str, Any]] = {
 }
 
 GatewayMaker = Callable[..., AbstractAsyncContextManager[Gateway]]
+
+
+@pytest.fixture(autouse=True)
+def _loop_is_never_blocked() -> Iterator[None]:
+    """A blocking call of the gateway inside the event loop fails the test."""
+    with blockbuster_ctx("tidewire_gateway"):
+        yield
 
 
 @pytest.fixture
