@@ -22,7 +22,7 @@ UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev setup-test run test test-js test-unit test-contract test-integration test-e2e \
+.PHONY: help setup setup-dev setup-js setup-test run test test-js test-unit test-contract test-integration test-e2e \
 	check format lint types layers lock clean
 
 help: ## what there is
@@ -38,8 +38,8 @@ test: setup-test ## every test: JavaScript, then unit, contract, integration, en
 	@$(MAKE) test-js
 	$(BIN)/pytest tests/unit tests/contract tests/integration tests/e2e
 
-test-js: ## tests of the JavaScript SDK
-	cd sdk/js && node --test
+test-js: setup-js ## tests of the JavaScript SDK
+	cd sdk/js && npm test --silent
 
 test-unit: setup-dev ## tests without a loop, a socket or a broker
 	$(BIN)/pytest tests/unit
@@ -59,8 +59,9 @@ lint: setup-dev ## format and lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: setup-dev ## types of sources and tests
+types: setup-dev setup-js ## types of sources and tests
 	$(BIN)/mypy $(SOURCES)
+	cd sdk/js && npm run types --silent
 
 layers: setup-dev ## which package may import which
 	$(BIN)/lint-imports
@@ -83,6 +84,12 @@ setup-dev: $(VENV)/.dev $(VENV)/.embedded
 setup-test: setup-dev
 	@sh deploy/test-machine.sh
 	@$(BIN)/python -m tidewire.dev.kafka_jars
+
+setup-js: sdk/js/node_modules/.package-lock.json
+
+sdk/js/node_modules/.package-lock.json: sdk/js/package-lock.json
+	@sh deploy/test-machine.sh
+	@cd sdk/js && npm ci --silent --no-audit --no-fund && touch node_modules/.package-lock.json
 
 $(VENV)/.run: deploy/setup.sh deploy/requirements/run.lock $(PROJECTS)
 	@sh deploy/setup.sh run
