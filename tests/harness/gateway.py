@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from websockets.asyncio.client import ClientConnection
 
 from tidewire.kafka.memory import MemoryBroker
-from tidewire.kafka.records import NewRecord, RecordPosition, TopicSpec
+from tidewire.kafka.records import NewRecord, RecordPosition, TopicPartition, TopicSpec
 from tidewire.protocol.codes import SUBPROTOCOL
 from tidewire_gateway.app import Clients, create_app
 from tidewire_gateway.node import Node
@@ -32,10 +32,14 @@ class MemoryTopics:
 
     def __init__(self, broker: MemoryBroker, streams: Mapping[str, Mapping[str, Any]]) -> None:
         self.broker = broker
+        self._partitions = {s["topic"]: s.get("partitions", 1) for s in streams.values()}
         self._writer = broker.writer()
         admin = broker.admin()
         for stream in streams.values():
             admin.create(TopicSpec(stream["topic"], stream.get("partitions", 1), {}))
+
+    def partitions(self, topic: str) -> list[TopicPartition]:
+        return [TopicPartition(topic, n) for n in range(self._partitions[topic])]
 
     async def publish(
         self,
