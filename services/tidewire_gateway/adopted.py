@@ -8,18 +8,20 @@ This touches internals of uvicorn: the supported range is pinned, and a contract
 
 import asyncio
 import socket
+import sys
 from typing import Any, Protocol, cast
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-__all__ = ["EXTENSION", "AdoptableProtocol", "Adopter"]
+__all__ = ["EXTENSION", "AdoptableProtocol", "Adopter", "bytes_acknowledged"]
 
 EXTENSION = "tidewire.connection"
 _CLOSE_TIMEOUT = 5.0
 _INVALID_UTF8 = 1007
 _INTERNAL_ERROR = 1011
+_ACKED_AT = 120  # tcpi_bytes_acked in struct tcp_info (linux/tcp.h)
 _NOTSENT_LOWAT_BYTES = 16 * 1024
 
 
@@ -42,8 +44,12 @@ class Adopter(Protocol):
         """The server is about to stop; say good-bye."""
         ...
 
+    def on_closing(self) -> None:
+        """The peer closes, or broke the protocol: nothing more may be written."""
+        ...
+
     def on_lost(self) -> None:
-        """The connection has ended; nothing can be written any more."""
+        """The connection has ended."""
         ...
 
 
@@ -94,7 +100,7 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        self.close_timer = self.loop.call_later(_CLOSE_TIMEOUT, self.transport.abort)
+        self._abort_later()
 
     def abort(self) -> None:
         """End the connection at once: no close frame can pass a full socket."""
@@ -129,25 +135,30 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
         if self.adopter is None:
             super().handle_close(event)
             return
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.transport.close()
+        self._end()
+
+    def eof_received(self) -> None:
+        if self.adopter is not None:
+            self._end()
 
     def handle_parser_exception(self) -> None:
         if self.adopter is None:
             super().handle_parser_exception()
             return
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        self.transport.close()
+        self._end()
 
     def pause_writing(self) -> None:
         super().pause_writing()
         if self.adopter is not None:
+            if not self.transport.is_closing():
+                self.transport.pause_reading()  # who does not read gets no further answers
             self.adopter.on_congested()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         if self.adopter is not None:
+            if not self.transport.is_closing():
+                self.transport.resume_reading()
             self.adopter.on_drained()
 
     def shutdown(self) -> None:
@@ -168,6 +179,19 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
             self.close_timer = None
         self.adopter.on_lost()
 
+    def _end(self) -> None:
+        """Write what the library still has to say, and close; a full socket is not waited for long."""
+        assert self.adopter is not None
+        self.adopter.on_closing()
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self._abort_later()
+        self.transport.close()
+
+    def _abort_later(self) -> None:
+        if self.close_timer is None:
+            self.close_timer = self.loop.call_later(_CLOSE_TIMEOUT, self.transport.abort)
+
     def _fail(self) -> None:
         """The endpoint broke: 500 before the upgrade, 1011 after it."""
         self.send_500_response()
@@ -177,7 +201,7 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
             self.transport.close()
 
     def _end_unadopted(self) -> None:
-        if not self.handshake_complete:
+        if not self.handshake_complete and self.initial_response is None:
             self.logger.error("ASGI callable returned without completing handshake.")
             self.send_500_response()
         if self.close_timer is None:
@@ -187,6 +211,16 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
         """Let go of what only the ASGI call needed: it is most of a connection's memory."""
         unused = cast(Any, self)
         unused.scope = unused.request = unused.response = None
+
+
+def bytes_acknowledged(transport: asyncio.Transport) -> int | None:
+    """How many bytes the peer has acknowledged so far, where the system tells (Linux, TCP)."""
+    sock = transport.get_extra_info("socket")
+    option = getattr(socket, "TCP_INFO", None)
+    if sock is None or option is None or sock.fileno() < 0:
+        return None
+    info = sock.getsockopt(socket.IPPROTO_TCP, option, _ACKED_AT + 8)
+    return int.from_bytes(info[_ACKED_AT:], sys.byteorder) if len(info) == _ACKED_AT + 8 else None
 
 
 def _bound_kernel_buffer(transport: asyncio.Transport) -> None:

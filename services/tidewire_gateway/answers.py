@@ -1,12 +1,12 @@
 """Write what one subscription is told beside the shared frames: answers, catching up, status."""
 
-from tidewire.protocol.codes import FeedState, Recovered
+from tidewire.protocol.codes import FeedState, Mode, Recovered
 from tidewire.protocol.framing import text_frame
 from tidewire.protocol.positions import Position
 from tidewire.protocol.server_frames import encode_gap, encode_status, encode_subscribed
 
 from .core.coalescing import Batch
-from .core.feeds import Feed
+from .core.feeds import Feed, ReadySnapshot
 from .core.outbox import snapshot_frames, updates_frames
 from .core.recovery import CatchUp, current_events
 from .core.subscriptions import Subscription
@@ -27,10 +27,10 @@ class Answers:
         answer = _subscribed(subscription, request_id, caught.begin, caught)
         subscription.receiver.write(answer + self._lacking(subscription.feed, caught))
 
-    def paused(
+    def standing(
         self, subscription: Subscription, request_id: int | None, standing: Position
     ) -> None:
-        """`subscribed` for a subscription that is given nothing until it goes on."""
+        """`subscribed` for a subscription that stays where it stands until it can go on."""
         subscription.receiver.write(_subscribed(subscription, request_id, standing, None))
 
     def continued(self, subscription: Subscription, caught: CatchUp) -> None:
@@ -60,17 +60,20 @@ class Answers:
 
     def _snapshot(self, feed: Feed, position: Position) -> bytes:
         """The snapshot's frames; one made at the same position is shared."""
-        if feed.snapshot is None or feed.snapshot[0] != position:
+        if feed.snapshot is None or feed.snapshot.position != position:
             is_complete = feed.is_live and all(log.is_table for log in feed.topology.logs.values())
+            events = current_events(feed)
             frames = snapshot_frames(
                 feed.sub,
                 position,
-                current_events(feed),
+                events,
                 partial=not is_complete,
                 max_bytes=self._max_frame,
             )
-            feed.snapshot = (position, b"".join(frames))
-        return feed.snapshot[1]
+            feed.snapshot = ReadySnapshot(position, b"".join(frames), len(events), len(frames))
+        ready = feed.snapshot
+        self._instruments.delivered(1, ready.events, ready.frames, len(ready.data))
+        return ready.data
 
 
 def _subscribed(
@@ -88,7 +91,11 @@ def _subscribed(
             mode=key.mode,
             interval_ms=key.interval_ms,
             position=position,
-            recovered=Recovered.EXACT if caught is None else caught.recovered,
+            recovered=_nothing_lost(key.mode) if caught is None else caught.recovered,
             gap=None if caught is None else caught.gap,
         )
     )
+
+
+def _nothing_lost(mode: Mode) -> Recovered:
+    return Recovered.EXACT if mode is Mode.EVERY else Recovered.CHANGES

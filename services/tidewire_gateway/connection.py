@@ -19,9 +19,18 @@ from tidewire.protocol.server_frames import (
     encode_welcome,
 )
 
-from .adopted import AdoptableProtocol
+from .adopted import AdoptableProtocol, bytes_acknowledged
 from .core.heartbeat import Beat, Heartbeat
-from .core.session import Action, Authenticate, Close, Deadline, Perform, Refuse, Session
+from .core.session import (
+    Action,
+    Authenticate,
+    Close,
+    Deadline,
+    Perform,
+    Refuse,
+    Session,
+    SessionState,
+)
 from .core.subscriptions import Subscription
 from .node import Node
 
@@ -42,10 +51,10 @@ class Connection:
         "_heartbeat",
         "_loop",
         "_node",
+        "_progress",
         "_protocol",
         "_replied_at",
         "_session",
-        "_stalled_bytes",
         "_stalls_at",
         "_timer",
         "_token",
@@ -73,7 +82,7 @@ class Connection:
         self._replied_at = now
         self._has_said_goaway = False
         self._stalls_at = float("inf")
-        self._stalled_bytes = 0
+        self._progress: int | None = None
         self._timer = self._loop.call_at(self._next_due(), self._on_timer)
         node.opened(self)
 
@@ -93,7 +102,7 @@ class Connection:
 
     def on_congested(self) -> None:
         self.is_congested = True
-        self._stalled_bytes = self._protocol.transport.get_write_buffer_size()
+        self._has_progressed()
         self._stalls_at = self._loop.time() + self._node.limits.stall_timeout
         self._schedule()
 
@@ -102,6 +111,11 @@ class Connection:
         self._stalls_at = float("inf")
         self._heartbeat.sign_of_life()
         self._node.delivery.drained(self)
+
+    def on_closing(self) -> None:
+        self._timer.cancel()
+        self._session.closed()
+        self._node.delivery.drop(self)
 
     def on_shutdown(self) -> None:
         self.close(CloseCode.SHUTTING_DOWN, "the node is shutting down")
@@ -115,8 +129,7 @@ class Connection:
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Begin the closing handshake; nothing is pushed from here on."""
-        self._session.closed()
-        self._node.delivery.drop(self)
+        self.on_closing()
         self._protocol.close(code, reason)
 
     def _perform(self, actions: Iterator[Action]) -> None:
@@ -199,32 +212,34 @@ class Connection:
 
     def _schedule(self) -> None:
         self._timer.cancel()
+        if self._session.state is SessionState.CLOSED:
+            return
         self._timer = self._loop.call_at(self._next_due(), self._on_timer)
 
     def _on_timer(self) -> None:
         now = self._loop.time()
-        if now >= self._stalls_at and not self._is_draining(now):
-            self._protocol.abort()
-            return
+        if now >= self._stalls_at:
+            if not self._has_progressed():
+                self._protocol.abort()
+                return
+            self._stalls_at = now + self._node.limits.stall_timeout
         if now >= self._beat_at:
             self._beat(now)
         due_at, deadline = self._session.next_deadline()
         if now >= due_at:
             self._on_deadline(deadline, now)
-        if not self._protocol.close_sent:
-            self._schedule()
+        self._schedule()
 
-    def _is_draining(self, now: float) -> bool:
-        """Whether bytes have left since the socket fell behind; if so it has more time."""
-        unsent = self._protocol.transport.get_write_buffer_size()
-        has_drained = unsent < self._stalled_bytes
-        self._stalled_bytes = unsent
-        self._stalls_at = now + self._node.limits.stall_timeout
-        return has_drained
+    def _has_progressed(self) -> bool:
+        """Whether the peer has taken bytes since the last time we looked."""
+        before, self._progress = self._progress, bytes_acknowledged(self._protocol.transport)
+        return before is not None and self._progress is not None and self._progress > before
 
     def _beat(self, now: float) -> None:
         interval = self._node.limits.ping_interval
         self._beat_at = now + interval
+        if self._protocol.transport.get_write_buffer_size() and self._has_progressed():
+            self._heartbeat.sign_of_life()
         nonce = secrets.token_bytes(_NONCE_BYTES)
         if self._heartbeat.beat(nonce, now) is Beat.DEAD:
             self.close(CloseCode.NO_PONG, "no pong came back")

@@ -1,11 +1,10 @@
 """Carry out what clients ask of subscriptions: wait for partitions, catch up, attach, let go."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
+from functools import partial
 
 from tidewire.config.streams import Stream
-from tidewire.identity.tokens import Identity
 from tidewire.kafka.records import TopicPartition
 from tidewire.protocol.codes import ErrorCode, FeedState
 from tidewire.protocol.errors import ProtocolError
@@ -15,45 +14,20 @@ from tidewire.protocol.positions import Position
 from tidewire.protocol.server_frames import encode_error, encode_unsubscribed
 
 from .answers import Answers
-from .core.demand import Demand
 from .core.feed_index import FeedIndex
-from .core.feeds import Feed, FeedKey, Topology
+from .core.feeds import Feed, Topology
 from .core.intervals import grant_interval_ms
 from .core.limits import Limits
 from .core.recovery import catch_up, start_fresh
-from .core.resolving import channel_partitions, resolve
-from .core.subscriptions import Receiver, Subscription, SubscriptionState
+from .core.resolving import resolve
+from .core.subscriptions import Subscription, SubscriptionState
 from .fanout import Fanout
 from .instruments import Instruments
-from .timers import Handle, Timers
+from .membership import RETRY_AFTER_MS, Membership, Subscriber, topic_partitions
+from .timers import Timers
+from .unanswered import UnansweredRequests, UnresolvedRequests
 
-__all__ = ["Delivery", "Subscriber"]
-
-_RETRY_AFTER_MS = 1000
-
-
-class Subscriber(Receiver, Protocol):
-    """A connection that asks for subscriptions; ``subscriptions`` by the number of their feed."""
-
-    identity: Identity | None
-    subscriptions: dict[int, Subscription]
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A subscribe request whose partitions have not caught up, and when it is answered all the same."""
-
-    request: Subscribe
-    timer: Handle
-
-
-@dataclass(frozen=True, slots=True)
-class _Unresolved:
-    """A subscribe request for a stream whose topic the node does not know yet."""
-
-    subscriber: Subscriber
-    request: Subscribe
-    timer: Handle
+__all__ = ["Delivery"]
 
 
 class Delivery:
@@ -66,27 +40,26 @@ class Delivery:
         *,
         timers: Timers,
         index: FeedIndex,
-        demand: Demand,
+        members: Membership,
         fanout: Fanout,
         instruments: Instruments,
         limits: Limits,
-        on_demand: Callable[[], None],
     ) -> None:
         self._streams = streams
         self._topologies = topologies
+        self._timers = timers
         self._index = index
-        self._demand = demand
+        self._members = members
         self._fanout = fanout
         self._instruments = instruments
-        self._limits = limits
-        self._on_demand = on_demand
         self._answers = Answers(instruments, max_frame=limits.max_frame_out)
-        self._timers = timers
-        self._unresolved: dict[str, list[_Unresolved]] = {}
-        self._waiting: dict[Subscription, _Waiting] = {}
-        self._stale_since: float | None = None
-        self._live_streams: set[str] = set()
+        self._unanswered = UnansweredRequests(timers, limits.live_timeout, self._try_to_answer)
+        self._unresolved = UnresolvedRequests[Subscriber](
+            timers, limits.live_timeout, self._give_up_topology
+        )
         self._ahead: set[Subscription] = set()
+        self._live_streams: set[str] = set()
+        self._stale_since: float | None = None
 
     # Requests
 
@@ -95,26 +68,13 @@ class Delivery:
         key = resolve(request, self._streams, subscriber.identity)
         topology = self._topologies.get(key.channel.stream)
         if topology is None:
-            self._wait_for_topology(subscriber, request, key.channel.stream)
+            self._unresolved.add(key.channel.stream, subscriber, request)
             return
-        if len(subscriber.subscriptions) >= self._limits.subscriptions_per_connection:
-            raise ProtocolError(
-                ErrorCode.LIMIT_EXCEEDED,
-                f"{self._limits.subscriptions_per_connection} subscriptions are the most",
-                request_id=request.id,
-            )
-        feed = self._feed_for(subscriber, key, topology, request.id)
-        subscription = Subscription(subscriber, feed, request.channel)
-        self._admit(subscriber, subscription)
-        if _can_begin(feed, request):
-            self._begin(subscription, request)
-        else:
-            timer = self._timers.call_later(
-                self._limits.live_timeout, self._begin_late, subscription, request
-            )
-            self._waiting[subscription] = _Waiting(request, timer)
-            if feed.is_live:
-                self._ahead.add(subscription)
+        subscription = self._members.admit(
+            subscriber, key, topology, channel=request.channel, request_id=request.id
+        )
+        self._unanswered.add(subscription, request)
+        self._try_to_answer(subscription)
 
     def update(self, subscriber: Subscriber, request: UpdateSubscription) -> None:
         """Change rate or pause: the subscription leaves its feed and catches up, here or in another."""
@@ -122,21 +82,26 @@ class Delivery:
         is_paused = request.paused
         if is_paused is None:
             is_paused = subscription.state is SubscriptionState.PAUSED
-        offsets = self._leave(subscription)
+        standing = self._leave(subscription)
         key = subscription.feed.key
         if request.interval_ms is not None:
             minimum = self._streams[key.channel.stream].min_interval_ms
             key = replace(key, interval_ms=grant_interval_ms(request.interval_ms, minimum))
         if key != subscription.feed.key:
-            subscription = self._move(subscriber, subscription, key, request.id)
+            moved = self._members.move(subscriber, subscription, key, request.id)
+            self._forget(subscription)
+            subscription = moved
         feed = subscription.feed
-        if is_paused:
-            feed.detach(subscription, SubscriptionState.PAUSED, offsets)
-            self._answers.paused(subscription, request.id, Position(feed.topology.epoch, offsets))
-        else:
-            caught = catch_up(feed, Position(feed.topology.epoch, offsets))
+        hindrance = (
+            SubscriptionState.PAUSED if is_paused else self._hindrance(subscription, standing)
+        )
+        if hindrance is None:
+            caught = catch_up(feed, standing)
             self._answers.begun(subscription, request.id, caught)
-            feed.join(subscription, dict(caught.end.offsets))
+            feed.join(subscription, caught.end)
+        else:
+            self._answers.standing(subscription, request.id, standing)
+            self._hold(subscription, hindrance, standing)
 
     def unsubscribe(self, subscriber: Subscriber, request: Unsubscribe) -> None:
         subscription = self._of(subscriber, request.sub, request.id)
@@ -150,29 +115,28 @@ class Delivery:
         """The connection has ended, and all its subscriptions with it."""
         for subscription in list(subscriber.subscriptions.values()):
             self._end(subscriber, subscription)
-        for stream, waiting in self._unresolved.items():
-            for one in waiting:
-                if one.subscriber is subscriber:
-                    one.timer.cancel()
-            self._unresolved[stream] = [u for u in waiting if u.subscriber is not subscriber]
+        self._unresolved.drop(subscriber)
 
     def drained(self, subscriber: Subscriber) -> None:
-        """The socket has taken what was unsent: bring what lagged level again."""
+        """The socket has taken what was unsent: bring what lagged level again, while it takes more."""
         for subscription in list(subscriber.subscriptions.values()):
-            if subscription.state is SubscriptionState.LAGGING:
+            if subscriber.is_congested:
+                return
+            if subscription in self._unanswered:
+                self._try_to_answer(subscription)
+            elif subscription.state is SubscriptionState.LAGGING:
                 self._answers.status(subscription, FeedState.LAGGING, 0)
-                self._continue(subscription)
-                self._answers.status(subscription, FeedState.LIVE, 0)
+                subscription.is_stale = True
+                self._go_on(subscription)
 
     # What the reader tells
 
     def topology_learned(self, stream: str) -> None:
-        for waiting in self._unresolved.pop(stream, ()):
-            waiting.timer.cancel()
+        for subscriber, request in self._unresolved.take(stream):
             try:
-                self.subscribe(waiting.subscriber, waiting.request)
+                self.subscribe(subscriber, request)
             except ProtocolError as fault:
-                self._refuse(waiting.subscriber, fault)
+                self._refuse(subscriber, fault)
 
     def partition_live(self, stream: str) -> None:
         """A partition has caught up; once for all that do in this turn of the loop."""
@@ -181,13 +145,17 @@ class Delivery:
             self._timers.call_soon(self._answer_live, stream)
 
     def advanced(self) -> None:
-        """More was read: answer those whose position another node had read further to."""
+        """More was read: go on with those who stand where another node had read further to."""
         for subscription in list(self._ahead):
-            waiting = self._waiting.get(subscription)
-            if waiting is None:
-                self._ahead.discard(subscription)
-            elif _can_begin(subscription.feed, waiting.request):
-                self._begin_or_continue(subscription)
+            self._retry(subscription)
+
+    def before_ends(self) -> Callable[[Mapping[TopicPartition, int]], None]:
+        """Called before partitions are asked for their ends, the answer with what came.
+
+        Who stood ahead before the question, of a partition that is read to its end, stands beyond a
+        truncated topic: only now is it known that it is not this node that reads behind another.
+        """
+        return partial(self._ends_known, list(self._ahead))
 
     def partition_reset(self, partition: TopicPartition) -> None:
         """A partition begins anew: its subscriptions wait with their positions until it is live."""
@@ -204,134 +172,137 @@ class Delivery:
             if not is_connected:
                 self._tell_stale(feed.members())
             elif feed.is_live:
-                self._tell_live(feed)
+                self._tell_live(feed.members())
 
     # Steps
 
-    def _answer_live(self, stream: str) -> None:
-        """Answer those whose channel is complete now."""
-        self._live_streams.discard(stream)
-        for feed in self._index.of_stream(stream):
-            if feed.is_live:
-                for subscription in list(feed.detached):
-                    if subscription.state is SubscriptionState.WAITING:
-                        self._begin_or_continue(subscription)
-                self._tell_live(feed)
+    def _ends_known(
+        self, ahead: Iterable[Subscription], ends: Mapping[TopicPartition, int]
+    ) -> None:
+        for subscription in ahead:
+            if subscription not in self._ahead or not subscription.feed.is_live:
+                continue
+            logs = subscription.feed.topology.logs
+            places = topic_partitions(subscription.feed)
+            if all(p in ends and logs[p.partition].next_offset >= ends[p] for p in places):
+                if subscription in self._unanswered:
+                    self._answer(subscription)
+                else:
+                    self._level(subscription)
 
-    def _begin(self, subscription: Subscription, request: Subscribe) -> None:
+    def _try_to_answer(self, subscription: Subscription) -> None:
+        """Answer a subscribe request if that can be done now.
+
+        Late, it is answered in any case: a fresh one begins with what the node holds, one that resumes stays
+        where it stands.
+        """
+        feed, request = subscription.feed, self._unanswered.request_of(subscription)
+        if subscription.receiver.is_congested:
+            return
+        if feed.is_live and (request.since is None or not feed.is_behind(request.since)):
+            self._answer(subscription)
+        elif not self._unanswered.is_late(subscription):
+            self._watch(subscription)
+        elif request.since is None:
+            self._answer(subscription)
+            if not subscription.is_stale:
+                self._tell_stale([subscription])
+        else:
+            self._unanswered.discard(subscription)
+            self._answers.standing(subscription, request.id, request.since)
+            self._hold(subscription, SubscriptionState.WAITING, request.since)
+            self._tell_stale([subscription])
+
+    def _answer(self, subscription: Subscription) -> None:
         """The first answer to a subscription: what it starts from, and everything it lacks."""
-        feed = subscription.feed
+        feed, request = subscription.feed, self._unanswered.request_of(subscription)
+        self._unanswered.discard(subscription)
+        self._ahead.discard(subscription)
         if request.since is None:
             caught = start_fresh(feed, snapshot=request.snapshot)
         else:
             caught = catch_up(feed, request.since)
             self._instruments.resumed(caught.recovered)
         self._answers.begun(subscription, request.id, caught)
-        feed.join(subscription, dict(caught.end.offsets))
-        if self._stale_since is not None or not feed.is_live:
+        feed.join(subscription, caught.end)
+        if self._stale_since is not None:
             self._tell_stale([subscription])
 
-    def _begin_late(self, subscription: Subscription, request: Subscribe) -> None:
-        """Time is up: begin with what the node holds, and say which partitions are not live."""
-        del self._waiting[subscription]
-        self._ahead.discard(subscription)
-        self._begin(subscription, request)
+    def _answer_live(self, stream: str) -> None:
+        """Answer, or go on with, those whose channel is complete now."""
+        self._live_streams.discard(stream)
+        for feed in self._index.of_stream(stream):
+            if feed.is_live:
+                for subscription in list(feed.detached):
+                    if subscription.state is SubscriptionState.WAITING:
+                        self._retry(subscription)
+                self._tell_live(feed.members())
 
-    def _begin_or_continue(self, subscription: Subscription) -> None:
-        waiting = self._waiting.get(subscription)
-        if waiting is None:
-            self._continue(subscription)
-        elif _can_begin(subscription.feed, waiting.request):
-            del self._waiting[subscription]
-            self._ahead.discard(subscription)
-            waiting.timer.cancel()
-            self._begin(subscription, waiting.request)
+    def _retry(self, subscription: Subscription) -> None:
+        if subscription in self._unanswered:
+            self._try_to_answer(subscription)
         else:
-            self._ahead.add(subscription)
+            self._go_on(subscription)
 
-    def _continue(self, subscription: Subscription) -> None:
-        """Bring a detached subscription level, and attach it."""
-        feed = subscription.feed
-        caught = catch_up(feed, Position(feed.topology.epoch, subscription.offsets))
+    def _go_on(self, subscription: Subscription) -> None:
+        """Bring a detached subscription level and attach it, if nothing hinders."""
+        assert subscription.standing is not None
+        hindrance = self._hindrance(subscription, subscription.standing)
+        if hindrance is None:
+            self._level(subscription)
+        else:
+            self._hold(subscription, hindrance, subscription.standing)
+
+    def _level(self, subscription: Subscription) -> None:
+        assert subscription.standing is not None
+        self._ahead.discard(subscription)
+        caught = catch_up(subscription.feed, subscription.standing)
         self._answers.continued(subscription, caught)
-        feed.join(subscription, dict(caught.end.offsets))
+        subscription.feed.join(subscription, caught.end)
+        self._tell_live([subscription])
+
+    def _hindrance(
+        self, subscription: Subscription, standing: Position
+    ) -> SubscriptionState | None:
+        """The state in which a subscription must stay where it stands, if it must."""
+        feed = subscription.feed
+        if not feed.is_live or feed.is_behind(standing):
+            return SubscriptionState.WAITING
+        if subscription.receiver.is_congested:
+            return SubscriptionState.LAGGING
+        return None
+
+    def _hold(
+        self, subscription: Subscription, state: SubscriptionState, standing: Position
+    ) -> None:
+        subscription.feed.detach(subscription, state, standing)
+        if state is SubscriptionState.WAITING:
+            self._watch(subscription)
+        else:
+            self._ahead.discard(subscription)
+
+    def _watch(self, subscription: Subscription) -> None:
+        """See to it that one who stands ahead of a live feed is looked at after every fetch."""
+        if subscription.feed.is_live:
+            self._ahead.add(subscription)
 
     def _interrupt(self, feed: Feed) -> None:
         for subscription in [*feed.attached, *feed.joining]:
-            offsets = self._leave(subscription)
-            feed.detach(subscription, SubscriptionState.WAITING, offsets)
+            standing = self._leave(subscription)
+            feed.detach(subscription, SubscriptionState.WAITING, standing)
+        self._tell_stale(list(feed.detached))
 
-    def _leave(self, subscription: Subscription) -> dict[int, int]:
+    def _leave(self, subscription: Subscription) -> Position:
         """Where a subscription stands once everything on its way to it is written."""
         self._fanout.settle(subscription)
         if subscription.is_attached:
-            return dict(subscription.feed.sent)
-        return subscription.offsets
-
-    def _move(
-        self,
-        subscriber: Subscriber,
-        subscription: Subscription,
-        key: FeedKey,
-        request_id: int | None,
-    ) -> Subscription:
-        """The same subscription in another feed, detached; the old number is done with."""
-        feed = self._feed_for(subscriber, key, subscription.feed.topology, request_id)
-        moved = Subscription(subscriber, feed, subscription.channel)
-        moved.is_stale = subscription.is_stale
-        self._end(subscriber, subscription)
-        self._admit(subscriber, moved)
-        return moved
-
-    def _feed_for(
-        self, subscriber: Subscriber, key: FeedKey, topology: Topology, request_id: int | None
-    ) -> Feed:
-        """The feed, made if need be; a connection has each feed once."""
-        feed = self._index.find(key)
-        if feed is None:
-            if len(self._index) >= self._limits.feeds_per_node:
-                raise ProtocolError(
-                    ErrorCode.UNAVAILABLE,
-                    "this node serves as many feeds as it may; try another",
-                    request_id=request_id,
-                    retry_after_ms=_RETRY_AFTER_MS,
-                )
-            feed = self._index.create(
-                key, topology, channel_partitions(key.channel, topology.partitions)
-            )
-            self._demand.acquire(_topic_partitions(feed))
-            self._on_demand()
-            self._instruments.feeds.set(len(self._index))
-        elif feed.sub in subscriber.subscriptions:
-            raise ProtocolError(
-                ErrorCode.ALREADY_SUBSCRIBED,
-                f"sub {feed.sub} is this channel with this mode and interval",
-                request_id=request_id,
-            )
-        return feed
-
-    def _admit(self, subscriber: Subscriber, subscription: Subscription) -> None:
-        subscriber.subscriptions[subscription.feed.sub] = subscription
-        subscription.feed.admit(subscription)
-        self._instruments.subscriptions.inc()
-
-    def _end(self, subscriber: Subscriber, subscription: Subscription) -> None:
-        feed = subscription.feed
-        del subscriber.subscriptions[feed.sub]
-        waiting = self._waiting.pop(subscription, None)
-        if waiting is not None:
-            waiting.timer.cancel()
-            self._ahead.discard(subscription)
-        feed.drop(subscription)
-        self._instruments.subscriptions.dec()
-        if feed.is_unused:
-            self._index.discard(feed)
-            self._demand.release(_topic_partitions(feed), self._timers.time())
-            self._instruments.feeds.set(len(self._index))
+            return subscription.feed.sent_position()
+        assert subscription.standing is not None
+        return subscription.standing
 
     def _of(self, subscriber: Subscriber, sub: int, request_id: int | None) -> Subscription:
         subscription = subscriber.subscriptions.get(sub)
-        if subscription is None or subscription in self._waiting:
+        if subscription is None or subscription in self._unanswered:
             raise ProtocolError(
                 ErrorCode.BAD_REQUEST,
                 f"this connection has no subscription {sub}",
@@ -339,24 +310,22 @@ class Delivery:
             )
         return subscription
 
-    def _wait_for_topology(self, subscriber: Subscriber, request: Subscribe, stream: str) -> None:
-        waiting = self._unresolved.setdefault(stream, [])
-        timer = self._timers.call_later(
-            self._limits.live_timeout, self._give_up_topology, subscriber, request, stream
-        )
-        waiting.append(_Unresolved(subscriber, request, timer))
+    def _end(self, subscriber: Subscriber, subscription: Subscription) -> None:
+        self._forget(subscription)
+        self._members.end(subscriber, subscription)
+
+    def _forget(self, subscription: Subscription) -> None:
+        self._unanswered.discard(subscription)
+        self._ahead.discard(subscription)
 
     def _give_up_topology(self, subscriber: Subscriber, request: Subscribe, stream: str) -> None:
-        self._unresolved[stream] = [u for u in self._unresolved[stream] if u.request is not request]
-        self._refuse(
-            subscriber,
-            ProtocolError(
-                ErrorCode.UNAVAILABLE,
-                f"the topic of stream {stream} cannot be reached",
-                request_id=request.id,
-                retry_after_ms=_RETRY_AFTER_MS,
-            ),
+        fault = ProtocolError(
+            ErrorCode.UNAVAILABLE,
+            f"the topic of stream {stream} cannot be reached",
+            request_id=request.id,
+            retry_after_ms=RETRY_AFTER_MS,
         )
+        self._refuse(subscriber, fault)
 
     def _refuse(self, subscriber: Subscriber, fault: ProtocolError) -> None:
         self._instruments.error(fault.code)
@@ -366,26 +335,20 @@ class Delivery:
         since = self._stale_since
         age = 0.0 if since is None else self._timers.time() - since
         for subscription in subscriptions:
-            if subscription not in self._waiting:
+            if subscription not in self._unanswered:
                 subscription.is_stale = True
                 self._answers.status(subscription, FeedState.STALE, age)
 
-    def _tell_live(self, feed: Feed) -> None:
-        if self._stale_since is None:
-            for subscription in feed.members():
-                if subscription.is_stale:
-                    subscription.is_stale = False
-                    self._answers.status(subscription, FeedState.LIVE, 0)
+    def _tell_live(self, subscriptions: Iterable[Subscription]) -> None:
+        """Those who were told otherwise are live again, unless they still wait or the broker is away."""
+        if self._stale_since is not None:
+            return
+        for subscription in subscriptions:
+            if subscription.is_stale and subscription.state in _FLOWING:
+                subscription.is_stale = False
+                self._answers.status(subscription, FeedState.LIVE, 0)
 
 
-def _can_begin(feed: Feed, request: Subscribe) -> bool:
-    """Whether the channel is complete here, up to where the client stands.
-
-    Nodes read at their own pace: a position that another node handed out may lie ahead of this one for
-    a moment, and that is no truncated topic.
-    """
-    return feed.is_live and (request.since is None or not feed.is_behind(request.since))
-
-
-def _topic_partitions(feed: Feed) -> list[TopicPartition]:
-    return [TopicPartition(feed.topology.topic, p) for p in feed.partitions]
+_FLOWING = frozenset(
+    {SubscriptionState.ATTACHED, SubscriptionState.JOINING, SubscriptionState.PAUSED}
+)

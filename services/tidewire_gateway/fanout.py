@@ -5,7 +5,7 @@ A frame is built once; writing it is one call per connection, with no task, queu
 
 from collections import deque
 from collections.abc import Sequence
-from itertools import groupby, islice
+from itertools import islice
 
 from .core.coalescing import Batch
 from .core.events import Event
@@ -13,12 +13,15 @@ from .core.feeds import Feed, Flush, Urgency, events_at_or_after
 from .core.outbox import updates_frames
 from .core.subscriptions import Subscription, SubscriptionState
 from .instruments import Instruments
-from .timers import Timers
+from .timers import Handle, Timers
 
 __all__ = ["Fanout"]
 
 _SLICE = 200
 """Connections written to before the loop may do something else: 1,000 writes hold it for 5 ms."""
+
+_FLUSHES = 50
+"""Feeds flushed in a turn of the loop: encoding a batch costs tens of microseconds."""
 
 
 class _Job:
@@ -56,9 +59,9 @@ class Fanout:
         self._timers = timers
         self._instruments = instruments
         self._max_frame = max_frame
-        self._due: list[Feed] = []
+        self._due: dict[Feed, None] = {}
+        self._later: dict[Feed, Handle] = {}
         self._jobs: deque[_Job] = deque()
-        self._is_writing = False
 
     def offer(self, feed: Feed, event: Event, now: float) -> None:
         """Give an event to a feed and see to its flush; ``now`` is the timers' time."""
@@ -67,7 +70,9 @@ class Fanout:
             self._flush_this_turn(feed)
         elif urgency is Urgency.LATER:
             feed.is_scheduled = True
-            self._timers.call_at(feed.last_flush_at + feed.interval, self._interval_passed, feed)
+            self._later[feed] = self._timers.call_at(
+                feed.last_flush_at + feed.interval, self._flush_this_turn, feed
+            )
 
     def settle(self, subscription: Subscription) -> None:
         """Write what is on its way to one subscription now, before it leaves its feed."""
@@ -81,25 +86,21 @@ class Fanout:
         feed.is_scheduled = True
         if not self._due:
             self._timers.call_soon(self._flush_due)
-        self._due.append(feed)
+        self._due[feed] = None
 
     def _flush_due(self) -> None:
-        due, self._due = self._due, []
-        for feed in due:
+        """Flush the feeds that are due, as many as one turn of the loop can bear."""
+        for feed in list(islice(self._due, _FLUSHES)):
+            del self._due[feed]
             self._flush(feed)
-
-    def _interval_passed(self, feed: Feed) -> None:
-        """The timer of a feed; a full window may have flushed it meanwhile."""
-        if not feed.is_scheduled:
-            return
-        due_at = feed.last_flush_at + feed.interval
-        if self._timers.time() + 0.001 < due_at:
-            self._timers.call_at(due_at, self._interval_passed, feed)
-        else:
-            self._flush(feed)
+        if self._due:
+            self._timers.call_soon(self._flush_due)
 
     def _flush(self, feed: Feed) -> None:
         started_at = self._timers.time()
+        timer = self._later.pop(feed, None)
+        if timer is not None:
+            timer.cancel()
         flush = feed.take_flush(started_at)
         if not flush.batch.events and not flush.joining:
             return
@@ -112,10 +113,13 @@ class Fanout:
 
     def _let_join(self, feed: Feed, flush: Flush) -> None:
         """Give each newcomer the part of the flush that its snapshot does not cover, and attach it."""
-        by_position = groupby(flush.joining, key=lambda s: id(s.offsets))
-        for _, group in by_position:
-            newcomers = list(group)
-            events = events_at_or_after(flush.batch.events, newcomers[0].offsets)
+        by_position: dict[tuple[tuple[int, int], ...], list[Subscription]] = {}
+        for subscription in flush.joining:
+            assert subscription.standing is not None
+            place = tuple(subscription.standing.offsets.items())
+            by_position.setdefault(place, []).append(subscription)
+        for place, newcomers in by_position.items():
+            events = events_at_or_after(flush.batch.events, dict(place))
             frames = updates_frames(
                 feed.sub, feed.sent_position(), Batch(events, 0), self._max_frame
             )
@@ -126,9 +130,9 @@ class Fanout:
             self._instruments.delivered(len(newcomers), len(events), len(frames), len(data))
 
     def _start(self, job: _Job) -> None:
+        if not self._jobs:
+            self._timers.call_soon(self._write_slice)
         self._jobs.append(job)
-        if not self._is_writing:
-            self._write_slice()
 
     def _write_slice(self) -> None:
         """Write to the next `_SLICE` connections, of one job or of several."""
@@ -143,6 +147,5 @@ class Fanout:
                 self._jobs.popleft()
                 self._instruments.delivered(job.reached, job.events, job.frames, len(job.data))
             left -= max(taken, 1)
-        self._is_writing = bool(self._jobs)
-        if self._is_writing:
+        if self._jobs:
             self._timers.call_soon(self._write_slice)

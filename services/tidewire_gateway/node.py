@@ -18,6 +18,7 @@ from .delivery import Delivery
 from .fanout import Fanout
 from .ingest import Ingest
 from .instruments import Instruments
+from .membership import Membership
 from .reader import PartitionReader
 from .topologies import Topologies
 
@@ -53,39 +54,42 @@ class Node:
         self.connections: set[Connection] = set()
         self._verifier = verifier
         self._loop = asyncio.get_running_loop()
+        self._streams = streams
         index = FeedIndex(max_window_bytes=limits.max_frame_out)
         demand = Demand(linger)
+        demand_changed = asyncio.Event()
         fanout = Fanout(self._loop, instruments, max_frame=limits.max_frame_out)
         self._topologies = Topologies(streams, admin, on_learned=self._learned)
+        members = Membership(
+            index, demand, instruments, limits, timers=self._loop, on_demand=demand_changed.set
+        )
+        self.delivery = Delivery(
+            streams,
+            self._topologies.by_stream,
+            timers=self._loop,
+            index=index,
+            members=members,
+            fanout=fanout,
+            instruments=instruments,
+            limits=limits,
+        )
         self._ingest = Ingest(
             index,
             fanout,
             instruments,
             history,
             timers=self._loop,
-            on_live=lambda stream: self.delivery.partition_live(stream),
-            on_advanced=lambda: self.delivery.advanced(),
+            on_live=self.delivery.partition_live,
+            on_advanced=self.delivery.advanced,
         )
         self._reader = PartitionReader(
             reader,
             demand,
             self._ingest,
-            instruments,
-            log_window=history.log_window_ms / 1000,
-            on_reset=lambda partition: self.delivery.partition_reset(partition),
-            on_connected=lambda is_connected: self.delivery.connected(is_connected),
-        )
-        self._streams = streams
-        self.delivery = Delivery(
-            streams,
-            self._topologies.by_stream,
-            timers=self._loop,
-            index=index,
-            demand=demand,
-            fanout=fanout,
+            self.delivery,
             instruments=instruments,
-            limits=limits,
-            on_demand=self._reader.wake,
+            log_window=history.log_window_ms / 1000,
+            demand_changed=demand_changed,
         )
 
     async def run(self) -> None:

@@ -3,14 +3,16 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
+from itertools import groupby
 
-from tidewire.kafka.errors import KafkaError, OffsetOutOfRangeError
+from tidewire.kafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicError
 from tidewire.kafka.ports import RecordReader
 from tidewire.kafka.records import Bounds, TopicPartition
 from tidewire.telemetry.logging import get_logger
 
 from .core.demand import Demand
+from .delivery import Delivery
 from .ingest import Ingest
 from .instruments import Instruments
 
@@ -21,7 +23,8 @@ _MAX_WAIT = 0.1
 """Also how long a change of demand may wait for a fetch under way."""
 _CHANGE_INTERVAL = 1.0
 _TEND_INTERVAL = 1.0
-_LAG_INTERVAL = 10.0
+_MEASURE_INTERVAL = 10.0
+_MISSING_INTERVAL = 5.0
 _RETRY_FIRST = 0.1
 _RETRY_MOST = 5.0
 
@@ -31,9 +34,7 @@ _log = get_logger(__name__)
 class PartitionReader:
     """The one task that talks to the Kafka reader.
 
-    ``log_window`` (seconds) is how far back a partition that is no table begins. ``on_reset`` is called
-    with a partition whose position has left the log, before it begins anew; ``on_connected`` with
-    whether the broker answers, at every change.
+    ``log_window`` (seconds) is how far back a partition that is no table begins.
     """
 
     def __init__(
@@ -41,21 +42,21 @@ class PartitionReader:
         reader: RecordReader,
         demand: Demand,
         ingest: Ingest,
-        instruments: Instruments,
+        delivery: Delivery,
         *,
+        instruments: Instruments,
         log_window: float,
-        on_reset: Callable[[TopicPartition], None],
-        on_connected: Callable[[bool], None],
+        demand_changed: asyncio.Event,
     ) -> None:
         self._reader = reader
         self._demand = demand
         self._ingest = ingest
+        self._delivery = delivery
         self._instruments = instruments
         self._log_window = log_window
-        self._on_reset = on_reset
-        self._on_connected = on_connected
-        self._wake = asyncio.Event()
+        self._demand_changed = demand_changed
         self._assigned: dict[TopicPartition, int] = {}
+        self._missing_until: dict[str, float] = {}
         self._version = demand.version
         self._must_change = False
         self._changed_at = float("-inf")
@@ -64,10 +65,6 @@ class PartitionReader:
         self._failures = 0
         self._is_started = False
 
-    def wake(self) -> None:
-        """Demand has changed."""
-        self._wake.set()
-
     async def run(self) -> None:
         """Read until cancelled; a broker that is away is waited for, with back-off."""
         try:
@@ -75,7 +72,10 @@ class PartitionReader:
                 try:
                     await self._turn()
                 except OffsetOutOfRangeError as error:
-                    self._reset(TopicPartition(error.topic, error.partition), error)
+                    _log.warning("position is not in the log", error=str(error))
+                    self._let_go(TopicPartition(error.topic, error.partition))
+                except UnknownTopicError as error:
+                    await self._let_missing_go(error)
                 except KafkaError as error:
                     await self._on_failure(error)
         finally:
@@ -87,12 +87,10 @@ class PartitionReader:
             self._is_started = True
         now = time.monotonic()
         if now - self._tended_at >= _TEND_INTERVAL:
-            self._tended_at = now
-            self._ingest.tend()
-            self._demand.expire(now)
+            self._tend(now)
         is_due = self._must_change or self._demand.version != self._version
         if is_due and now - self._changed_at >= _CHANGE_INTERVAL:
-            await self._change_assignment()
+            await self._change_assignment(now)
         if self._assigned:
             await self._fetch(now)
         else:
@@ -103,63 +101,113 @@ class PartitionReader:
         if self._failures:
             self._failures = 0
             _log.info("broker answers again")
-            self._on_connected(True)
+            self._delivery.connected(True)
         await self._ingest.take(fetched)
-        if now - self._measured_at >= _LAG_INTERVAL:
+        if now - self._measured_at >= _MEASURE_INTERVAL:
             self._measured_at = now
-            bounds = await self._reader.bounds(list(self._assigned))
-            self._instruments.lag.set(self._ingest.lag({p: b.end for p, b in bounds.items()}))
+            await self._measure()
+
+    async def _measure(self) -> None:
+        """Ask for the ends of what is read: the lag, and who stands beyond a truncated topic."""
+        tell_ends = self._delivery.before_ends()
+        bounds = await self._reader.bounds(list(self._assigned))
+        ends = {partition: b.end for partition, b in bounds.items()}
+        self._instruments.lag.set(self._ingest.lag(ends))
+        tell_ends(ends)
 
     async def _idle(self) -> None:
-        self._wake.clear()
+        self._demand_changed.clear()
         try:
             async with asyncio.timeout(_TEND_INTERVAL):
-                await self._wake.wait()
+                await self._demand_changed.wait()
         except TimeoutError:
             return
 
-    async def _change_assignment(self) -> None:
-        version, wanted = self._demand.version, self._demand.wanted()
-        new = [p for p in wanted if p not in self._assigned]
-        bounds, starts = await self._starts(new)
+    def _tend(self, now: float) -> None:
+        self._tended_at = now
+        self._ingest.tend()
+        self._demand.expire(now)
+        for topic in [t for t, until in self._missing_until.items() if until <= now]:
+            del self._missing_until[topic]
+            self._must_change = True
+
+    async def _change_assignment(self, now: float) -> None:
+        """Assign what is wanted. Demand may change at every await: what is let go is looked at anew."""
+        version = self._demand.version
+        wanted = {p for p in self._demand.wanted() if p.topic not in self._missing_until}
+        bounds, starts = await self._starts([p for p in wanted if p not in self._assigned])
         kept = {p: start for p, start in self._assigned.items() if p in wanted}
         await self._reader.assign(kept | starts)
+        self._must_change = False
+        self._version = version
+        self._changed_at = now
         gone = self._assigned.keys() - wanted
         self._assigned = kept | starts
-        self._version = version
-        self._must_change = False
-        self._changed_at = time.monotonic()
         for partition in gone:
+            if partition in self._demand.wanted():
+                self._delivery.partition_reset(partition)
+                self._must_change = True
             self._ingest.close(partition)
         for partition, start in starts.items():
             self._ingest.open(partition, start, bounds[partition])
         self._instruments.partitions.set(len(self._assigned))
-        _log.info("partitions assigned", added=len(starts), removed=len(gone), now=len(wanted))
+        _log.info(
+            "partitions assigned", added=len(starts), removed=len(gone), now=len(self._assigned)
+        )
 
     async def _starts(
-        self, partitions: list[TopicPartition]
-    ) -> tuple[Mapping[TopicPartition, Bounds], dict[TopicPartition, int]]:
-        """Where new partitions begin: a table at its first record, others at the start of the window."""
-        if not partitions:
-            return {}, {}
-        bounds = await self._reader.bounds(partitions)
-        since_ms = int((time.time() - self._log_window) * 1000)
-        times = {p: since_ms for p in partitions if not self._ingest.is_table(p.topic)}
-        offsets = await self._reader.offsets_at(times) if times else {}
-        return bounds, {p: max(bounds[p].start, offsets.get(p, 0)) for p in partitions}
+        self, partitions: Iterable[TopicPartition]
+    ) -> tuple[dict[TopicPartition, Bounds], dict[TopicPartition, int]]:
+        """Bounds and beginnings of new partitions, topic by topic: one that is missing hinders no other."""
+        bounds: dict[TopicPartition, Bounds] = {}
+        starts: dict[TopicPartition, int] = {}
+        for topic, group in groupby(sorted(partitions), key=lambda p: p.topic):
+            asked = list(group)
+            try:
+                found = await self._reader.bounds(asked)
+                starts |= await self._beginnings(topic, found)
+            except UnknownTopicError as error:
+                self._note_missing(topic, error)
+            else:
+                bounds |= found
+        return bounds, starts
 
-    def _reset(self, partition: TopicPartition, error: KafkaError) -> None:
-        """A position has left the log: let the partition go, and begin it anew at the next turn."""
-        _log.warning("position is not in the log", error=str(error))
-        self._on_reset(partition)
+    async def _beginnings(
+        self, topic: str, bounds: Mapping[TopicPartition, Bounds]
+    ) -> dict[TopicPartition, int]:
+        """A table begins at its first record, any other partition at the start of the window."""
+        if self._ingest.is_table(topic):
+            return {p: b.start for p, b in bounds.items()}
+        since_ms = int((time.time() - self._log_window) * 1000)
+        offsets = await self._reader.offsets_at(dict.fromkeys(bounds, since_ms))
+        return {p: max(b.start, offsets[p]) for p, b in bounds.items()}
+
+    def _let_go(self, partition: TopicPartition) -> None:
+        """A partition cannot go on: its subscriptions wait, and it begins anew at the next change."""
+        self._delivery.partition_reset(partition)
         self._ingest.close(partition)
         self._assigned.pop(partition, None)
         self._must_change = True
+
+    async def _let_missing_go(self, error: UnknownTopicError) -> None:
+        """A topic is gone while it was read: let its partitions go, the others stay."""
+        topics = {p.topic for p in self._assigned}
+        gone = {error.topic} & topics if error.topic is not None else topics
+        for topic in gone:
+            self._note_missing(topic, error)
+            for partition in [p for p in self._assigned if p.topic == topic]:
+                self._let_go(partition)
+        if not gone:
+            await self._on_failure(error)
+
+    def _note_missing(self, topic: str, error: KafkaError) -> None:
+        _log.warning("topic is missing", topic=topic, error=str(error))
+        self._missing_until[topic] = time.monotonic() + _MISSING_INTERVAL
 
     async def _on_failure(self, error: KafkaError) -> None:
         self._failures += 1
         if self._failures == 1:
             _log.warning("broker does not answer", error=str(error))
-            self._on_connected(False)
+            self._delivery.connected(False)
         longest = min(_RETRY_MOST, _RETRY_FIRST * 2 ** min(self._failures, 10))
         await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - jitter, not a secret

@@ -31,6 +31,8 @@ class LimitSettings(BaseModel):
     max_frame_out: Annotated[int, Field(ge=16 * 1024, le=1 << 30)] = _DEFAULTS.max_frame_out
     messages_in: _Count = _DEFAULTS.messages_in
     messages_in_window: _Seconds = _DEFAULTS.messages_in_window
+    messages_per_frame: _Count = _DEFAULTS.messages_per_frame
+    refusals: _Count = _DEFAULTS.refusals
     subscriptions_per_connection: _Count = _DEFAULTS.subscriptions_per_connection
     feeds_per_node: _Count = _DEFAULTS.feeds_per_node
     hello_timeout: _Seconds = _DEFAULTS.hello_timeout

@@ -30,6 +30,7 @@ from tidewire_gateway.delivery import Delivery
 from tidewire_gateway.fanout import Fanout
 from tidewire_gateway.ingest import Ingest
 from tidewire_gateway.instruments import Instruments
+from tidewire_gateway.membership import Membership
 
 __all__ = ["Moment", "VirtualClient", "VirtualLog", "VirtualNode", "VirtualTimers", "text_frames"]
 
@@ -38,13 +39,13 @@ class _Call:
     def __init__(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
         self._callback = callback
         self._args = args
-        self._is_cancelled = False
+        self.is_cancelled = False
 
     def cancel(self) -> None:
-        self._is_cancelled = True
+        self.is_cancelled = True
 
     def run(self) -> None:
-        if not self._is_cancelled:
+        if not self.is_cancelled:
             self._callback(*self._args)
 
 
@@ -72,6 +73,11 @@ class VirtualTimers:
         call = _Call(callback, args)
         heapq.heappush(self._later, (when, next(self._order), call))
         return call
+
+    @property
+    def pending(self) -> int:
+        """Calls to come at a later time that were not cancelled."""
+        return sum(not call.is_cancelled for _, _, call in self._later)
 
     def turn(self) -> None:
         """One turn of the loop: what is due now, not what that schedules."""
@@ -112,6 +118,9 @@ class VirtualLog:
         held.append(record)
         return record
 
+    def end(self, partition: int) -> int:
+        return len(self.records.get(partition, ()))
+
     def newest(self, matches: Callable[[str], bool]) -> dict[str, bytes]:
         """The map that every client of a channel must end with."""
         newest: dict[str, bytes] = {}
@@ -147,11 +156,17 @@ class VirtualNode:
             topologies,
             timers=self.timers,
             index=self.index,
-            demand=Demand(30.0),
+            members=Membership(
+                self.index,
+                Demand(30.0),
+                instruments,
+                limits,
+                timers=self.timers,
+                on_demand=lambda: None,
+            ),
             fanout=fanout,
             instruments=instruments,
             limits=limits,
-            on_demand=lambda: None,
         )
         self._ingest = Ingest(
             self.index,
@@ -166,12 +181,36 @@ class VirtualNode:
         topologies["s"] = topology
         self._ingest.add_stream("s", topology, Decoder(stream, 100_000))
         for partition in self._read:
-            end = len(log.records.get(partition, ()))
-            self._ingest.open(TopicPartition(log.topic, partition), 0, Bounds(0, end))
+            self._open(partition)
         self.timers.settle()
+
+    def let_go(self, partition: int) -> None:
+        """The partition is read no more, as after its position has left the log."""
+        if partition in self._read:
+            del self._read[partition]
+            where = TopicPartition(self.log.topic, partition)
+            self.delivery.partition_reset(where)
+            self._ingest.close(where)
+
+    def begin_anew(self, partition: int, start: int = 0) -> None:
+        """The partition is read again, from ``start``."""
+        if partition not in self._read:
+            self._read[partition] = start
+            self._open(partition)
+
+    def measure(self) -> None:
+        """The broker is asked for the ends of what is read."""
+        tell_ends = self.delivery.before_ends()
+        tell_ends({TopicPartition(self.log.topic, p): self.log.end(p) for p in self._read})
+
+    def _open(self, partition: int) -> None:
+        bounds = Bounds(0, self.log.end(partition))
+        self._ingest.open(TopicPartition(self.log.topic, partition), self._read[partition], bounds)
 
     def read(self, partition: int, count: int) -> None:
         """Take the next records of a partition, as one fetch."""
+        if partition not in self._read:
+            return
         start = self._read[partition]
         records = self.log.records.get(partition, [])[start : start + count]
         self._read[partition] = start + len(records)
@@ -184,7 +223,8 @@ class VirtualNode:
             return
 
     def read_all(self) -> None:
-        for partition in self._read:
+        for partition in range(self.log.partitions):
+            self.begin_anew(partition)
             self.read(partition, 1 << 30)
 
 

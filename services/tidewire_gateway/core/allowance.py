@@ -4,19 +4,20 @@ __all__ = ["Allowance"]
 
 
 class Allowance:
-    """``capacity`` messages per ``window`` seconds, refilled evenly."""
+    """``capacity`` messages per ``window`` seconds, refilled evenly; ``extra`` ones once, at the start."""
 
     __slots__ = ("_capacity", "_left", "_rate", "_seen_at")
 
-    def __init__(self, capacity: int, window: float, now: float) -> None:
+    def __init__(self, capacity: int, window: float, now: float, *, extra: int = 0) -> None:
         self._capacity = float(capacity)
         self._rate = capacity / window
-        self._left = self._capacity
+        self._left = self._capacity + extra
         self._seen_at = now
 
     def take(self, now: float) -> float:
         """Use one; returns 0, or after how many seconds there will be one again."""
-        self._left = min(self._capacity, self._left + (now - self._seen_at) * self._rate)
+        refilled = min(self._capacity, self._left + (now - self._seen_at) * self._rate)
+        self._left = max(self._left, refilled)
         self._seen_at = now
         if self._left >= 1:
             self._left -= 1

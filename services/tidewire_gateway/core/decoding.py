@@ -1,6 +1,6 @@
 """Turn Kafka records into events, or name why a record cannot be one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +15,8 @@ from .events import Event
 
 __all__ = ["Decoder", "RejectReason", "Rejected"]
 
+_MAX_DEPTH = 256
+"""Clients parse what they are sent: many a JSON parser ends near 1,000 levels."""
 _STRUCTURED = b"application/cloudevents+json"
 
 
@@ -27,6 +29,8 @@ class RejectReason(StrEnum):
     TOO_LARGE = "too_large"
     BAD_HEADERS = "bad_headers"
     NO_ENTITY = "no_entity"
+    TOO_DEEP = "too_deep"
+    UNDECODABLE = "undecodable"
 
 
 class Rejected(Exception):  # noqa: N818 - an outcome of one record, never an error of the program
@@ -39,6 +43,7 @@ class _Structured(msgspec.Struct):
     """A CloudEvent in structured mode; ``data`` stays the producer's bytes."""
 
     data: msgspec.Raw = msgspec.Raw(b"null")
+    data_base64: msgspec.Raw | None = None
 
 
 _decode_structured = msgspec.json.Decoder(_Structured).decode
@@ -92,14 +97,36 @@ def _data(record: Record) -> bytes | None:
     data = record.value
     if _is_structured(record):
         try:
-            data = bytes(_decode_structured(data).data)
+            event = _decode_structured(data)
+        except RecursionError:
+            raise Rejected(RejectReason.TOO_DEEP) from None
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise Rejected(RejectReason.NOT_JSON) from None
+        if event.data_base64 is not None:
+            raise Rejected(RejectReason.NOT_JSON)
+        data = bytes(event.data)
     try:
-        orjson.loads(data)
+        value = orjson.loads(data)
     except orjson.JSONDecodeError:
         raise Rejected(RejectReason.NOT_JSON) from None
+    if data.count(b"[") + data.count(b"{") > _MAX_DEPTH and _depth(value) > _MAX_DEPTH:
+        raise Rejected(RejectReason.TOO_DEEP)
     return data
+
+
+def _depth(value: object) -> int:
+    """How deep arrays and objects are nested."""
+    depth, level = 0, [value]
+    while level := [v for v in level if isinstance(v, dict | list)]:
+        depth += 1
+        level = [v for holder in level for v in _members(holder)]
+    return depth
+
+
+def _members(holder: object) -> Iterable[object]:
+    if isinstance(holder, dict):
+        return holder.values()
+    return holder if isinstance(holder, list) else ()
 
 
 def _is_structured(record: Record) -> bool:

@@ -15,7 +15,7 @@ from .events import Event
 from .partition_log import PartitionLog
 from .subscriptions import Subscription, SubscriptionState
 
-__all__ = ["Feed", "FeedKey", "Flush", "Topology", "Urgency", "events_at_or_after"]
+__all__ = ["Feed", "FeedKey", "Flush", "ReadySnapshot", "Topology", "Urgency", "events_at_or_after"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,15 @@ class Urgency(Enum):
     LATER = auto()  # at the feed's next interval
 
 
+class ReadySnapshot(NamedTuple):
+    """The frames of a snapshot at ``position``, and how many events and frames they are."""
+
+    position: Position
+    data: bytes
+    events: int
+    frames: int
+
+
 class Flush(NamedTuple):
     """One flush: its batch and moved ``position`` for those attached, who stood at ``prior`` before it.
 
@@ -57,7 +66,7 @@ class Flush(NamedTuple):
 
     batch: Batch
     position: Position
-    prior: dict[int, int]
+    prior: Position
     joining: list[Subscription]
     sequence: int
 
@@ -104,7 +113,7 @@ class Feed:
         self.detached: dict[Subscription, None] = {}
         self.sent: dict[int, int] = {}
         self.sequence = 0
-        self.snapshot: tuple[Position, bytes] | None = None  # the last one made, ready to share
+        self.snapshot: ReadySnapshot | None = None  # the last one made, to share
         self.last_flush_at = float("-inf")
         self.is_scheduled = False
 
@@ -159,7 +168,7 @@ class Feed:
         self.last_flush_at = now
         self.sequence += 1
         self.snapshot = None
-        prior = dict(self.sent)
+        prior = self.sent_position()
         logs = self.topology.logs
         moved: dict[int, int] = {}
         for partition in self.partitions:
@@ -208,29 +217,29 @@ class Feed:
         self.attached[subscription] = None
         subscription.attached_at(self.sequence)
 
-    def join(self, subscription: Subscription, offsets: dict[int, int]) -> None:
-        """Attach a subscription that stands at ``offsets``, now or at the next flush boundary."""
+    def join(self, subscription: Subscription, standing: Position) -> None:
+        """Attach a subscription that stands where the node has read to, now or at the next flush boundary."""
         self._remove(subscription)
         if self.is_level:
             self.level()
             self.attach(subscription)
         else:
             self.joining[subscription] = None
-            subscription.detach(SubscriptionState.JOINING, offsets)
+            subscription.detach(SubscriptionState.JOINING, standing)
 
     def detach(
-        self, subscription: Subscription, state: SubscriptionState, offsets: dict[int, int]
+        self, subscription: Subscription, state: SubscriptionState, standing: Position
     ) -> None:
         """Give a subscription no more shared frames; it keeps a position and nothing else."""
         self._remove(subscription)
         self.detached[subscription] = None
-        subscription.detach(state, offsets)
+        subscription.detach(state, standing)
         self._forget_if_unattended()
 
     def drop(self, subscription: Subscription) -> None:
         """The subscription has ended."""
         self._remove(subscription)
-        subscription.detach(SubscriptionState.ENDED, {})
+        subscription.detach(SubscriptionState.ENDED, None)
         self._forget_if_unattended()
 
     def _remove(self, subscription: Subscription) -> None:

@@ -13,35 +13,38 @@ class Beat(Enum):
 class Heartbeat:
     """Dead after ``unanswered`` pings without any sign of life; latency is measured by the pong.
 
-    A sign of life is the pong of the last ping, any message, or bytes that drained (a slow client that
-    reads is alive, although its pong stands behind what it has not read).
+    A sign of life is a pong, any message, or bytes that drained (a slow client that reads is alive,
+    although its pong stands behind what it has not read).
     """
 
-    __slots__ = ("_nonce", "_sent_at", "_unanswered", "_unanswered_limit", "round_trip")
+    __slots__ = ("_limit", "_sent_at_by_nonce", "_unanswered", "round_trip")
 
     def __init__(self, unanswered: int) -> None:
-        self._unanswered_limit = unanswered
+        self._limit = unanswered
         self._unanswered = 0
-        self._nonce = b""
-        self._sent_at = 0.0
+        self._sent_at_by_nonce: dict[bytes, float] = {}
         self.round_trip: float | None = None
 
     def beat(self, nonce: bytes, now: float) -> Beat:
         """The interval has passed: send a ping with ``nonce``, or give up."""
-        if self._unanswered >= self._unanswered_limit:
+        if self._unanswered >= self._limit:
             return Beat.DEAD
         self._unanswered += 1
-        self._nonce = nonce
-        self._sent_at = now
+        self._sent_at_by_nonce[nonce] = now
+        while len(self._sent_at_by_nonce) > self._limit:
+            del self._sent_at_by_nonce[next(iter(self._sent_at_by_nonce))]
         return Beat.PING
 
     def pong(self, nonce: bytes, now: float) -> float | None:
-        """Seconds the round trip took, when this answers the last ping."""
-        if not self._nonce or nonce != self._nonce:
+        """Seconds the round trip took, when this answers a ping that is out; it answers older ones too."""
+        sent_at = self._sent_at_by_nonce.get(nonce)
+        if sent_at is None:
             return None
-        self._nonce = b""
+        while next(iter(self._sent_at_by_nonce)) != nonce:
+            del self._sent_at_by_nonce[next(iter(self._sent_at_by_nonce))]
+        del self._sent_at_by_nonce[nonce]
         self._unanswered = 0
-        self.round_trip = now - self._sent_at
+        self.round_trip = now - sent_at
         return self.round_trip
 
     def sign_of_life(self) -> None:

@@ -17,6 +17,8 @@ class Limits:
     max_frame_out: int = 256 * 1024
     messages_in: int = 120
     messages_in_window: float = 60.0
+    messages_per_frame: int = 1024
+    refusals: int = 1024
     subscriptions_per_connection: int = 512
     feeds_per_node: int = 100_000
     hello_timeout: float = 8.0

@@ -39,7 +39,7 @@ class PartitionLog:
         self.log: deque[Event] = deque()
         self.newest: dict[str, dict[str, Event]] = {}
         self.bytes_held = 0
-        self._tombstones: deque[Event] = deque()
+        self._tombstones: dict[tuple[str, str], Event] = {}  # oldest first
 
     def append(self, event: Event) -> None:
         """Take the next event; offsets only grow."""
@@ -48,8 +48,9 @@ class PartitionLog:
         group = self.newest.setdefault(event.group, {})
         group.pop(event.entity, None)
         group[event.entity] = event
+        self._tombstones.pop((event.group, event.entity), None)
         if event.deleted:
-            self._tombstones.append(event)
+            self._tombstones[event.group, event.entity] = event
         self.log.append(event)
         self.bytes_held += _size(event)
 
@@ -77,10 +78,12 @@ class PartitionLog:
 
     def expire_tombstones(self, cutoff_ms: int) -> None:
         """Forget removals older than ``cutoff_ms``; positions before them no longer get `changes`."""
-        while self._tombstones and self._tombstones[0].ts_ms < cutoff_ms:
-            event = self._tombstones.popleft()
-            if self._forget(event):
-                self.floor = max(self.floor, event.offset + 1)
+        while self._tombstones:
+            event = next(iter(self._tombstones.values()))
+            if event.ts_ms >= cutoff_ms:
+                return
+            self._forget(event)
+            self.floor = max(self.floor, event.offset + 1)
 
     def current(self, group: str | None) -> Iterator[Event]:
         """The newest event of every entity of a group (None: of all), removed ones left out."""
@@ -118,15 +121,15 @@ class PartitionLog:
         entities = self.newest.get(group)
         return () if entities is None else (entities,)
 
-    def _forget(self, event: Event) -> bool:
+    def _forget(self, event: Event) -> None:
         """Drop an event's entity, unless a newer event has taken its place."""
         entities = self.newest.get(event.group)
         if entities is None or entities.get(event.entity) is not event:
-            return False
+            return
         del entities[event.entity]
+        self._tombstones.pop((event.group, event.entity), None)
         if not entities:
             del self.newest[event.group]
-        return True
 
 
 def _by_offset(event: Event) -> int:

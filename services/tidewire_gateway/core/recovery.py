@@ -47,7 +47,11 @@ def start_fresh(feed: Feed, *, snapshot: bool) -> CatchUp:
 
 
 def catch_up(feed: Feed, since: Position) -> CatchUp:
-    """What ``since`` lacks, as far as this node holds it; what it does not hold is named."""
+    """What ``since`` lacks, as far as this node holds it; what it does not hold is named.
+
+    Only for a feed that is live: a partition that is not open, or still loading, cannot tell what is lost.
+    """
+    assert feed.is_live
     missed = _missed(feed, since)
     if feed.key.mode is Mode.LATEST and missed is not None and _is_table(feed):
         end = feed.position()
@@ -94,7 +98,7 @@ def _after_gap(feed: Feed, since: Position, gap: Gap, reason: GapReason) -> Catc
 def _missed(feed: Feed, since: Position) -> tuple[Gap, GapReason] | None:
     """The offsets per partition that this node cannot give any more, and why."""
     logs = feed.topology.logs
-    held = {p: logs[p] for p in feed.partitions if p in logs}
+    held = {p: logs[p] for p in feed.partitions}
     if since.epoch != feed.topology.epoch:
         gap = {p: (since.offsets.get(p, 0), _first(feed, log)) for p, log in held.items()}
         return gap, GapReason.RECREATED

@@ -91,13 +91,21 @@ class Session:
         "_expires_at",
         "_hello_by",
         "_limits",
+        "_refusals",
         "state",
     )
 
     def __init__(self, limits: Limits, now: float, *, age: float) -> None:
         self._limits = limits
         self.state = SessionState.AWAITING_HELLO
-        self._allowance = Allowance(limits.messages_in, limits.messages_in_window, now)
+        # Once, a client that comes back may ask for everything it had before.
+        self._allowance = Allowance(
+            limits.messages_in,
+            limits.messages_in_window,
+            now,
+            extra=limits.subscriptions_per_connection,
+        )
+        self._refusals = Allowance(limits.refusals, limits.messages_in_window, now)
         self._hello_by = now + limits.hello_timeout
         self._age_at = now + age
         self._expires_at: float | None = None
@@ -109,6 +117,14 @@ class Session:
             messages = decode_frame(data)
         except ProtocolError as fault:
             yield from self._bad_frame(fault)
+            return
+        if len(messages) > self._limits.messages_per_frame:
+            yield from self._bad_frame(
+                ProtocolError(
+                    ErrorCode.BAD_REQUEST,
+                    f"{self._limits.messages_per_frame} messages in a frame are the most",
+                )
+            )
             return
         for message in messages:
             if self.state is SessionState.CLOSED:
@@ -130,7 +146,9 @@ class Session:
         self.state = SessionState.CLOSED
 
     def next_deadline(self) -> tuple[float, Deadline]:
-        """What becomes due first, and when."""
+        """What becomes due first, and when; nothing once the session is closed."""
+        if self.state is SessionState.CLOSED:
+            return float("inf"), Deadline.AGE
         if self.state is not SessionState.ACTIVE:
             return self._hello_by, Deadline.HELLO
         if self._expires_at is not None and self._expires_at <= self._age_at:
@@ -151,35 +169,43 @@ class Session:
             yield self._close(CloseCode.BAD_REQUEST, "repeated frames that are not the protocol")
 
     def _on_message(self, message: ClientMessage | ProtocolError, now: float) -> Iterator[Action]:
-        if isinstance(message, ProtocolError):
-            yield from self._on_fault(message)
+        if self.state is SessionState.ACTIVE and (wait := self._allowance.take(now)):
+            request_id = message.request_id if isinstance(message, ProtocolError) else message.id
+            yield from self._refuse(_rate_limited(request_id, wait), now)
+        elif isinstance(message, ProtocolError):
+            yield from self._on_fault(message, now)
         elif isinstance(message, Hello):
-            yield from self._on_hello(message)
+            yield from self._on_hello(message, now)
         elif self.state is not SessionState.ACTIVE:
             yield self._close(CloseCode.BAD_REQUEST, "the first message is hello")
-        elif wait := self._allowance.take(now):
-            yield Refuse(_rate_limited(message.id, wait))
         elif isinstance(message, Refresh):
             yield Authenticate(message)
         else:
             yield Perform(message)
 
-    def _on_hello(self, hello: Hello) -> Iterator[Action]:
+    def _on_hello(self, hello: Hello, now: float) -> Iterator[Action]:
         if self.state is not SessionState.AWAITING_HELLO:
             fault = ProtocolError(
                 ErrorCode.BAD_REQUEST, "hello was said already", request_id=hello.id
             )
-            yield Refuse(fault)
+            yield from self._refuse(fault, now)
             return
         self.state = SessionState.AUTHENTICATING
         yield Authenticate(hello)
 
-    def _on_fault(self, fault: ProtocolError) -> Iterator[Action]:
+    def _on_fault(self, fault: ProtocolError, now: float) -> Iterator[Action]:
         if fault.code is ErrorCode.UNSUPPORTED_VERSION:
             yield Refuse(fault)
             yield self._close(CloseCode.UNSUPPORTED_VERSION, fault.message)
         elif self.state is SessionState.AWAITING_HELLO:
             yield self._close(CloseCode.BAD_REQUEST, fault.message)
+        else:
+            yield from self._refuse(fault, now)
+
+    def _refuse(self, fault: ProtocolError, now: float) -> Iterator[Action]:
+        """Answer a fault; who goes on in spite of many answers is no client of this protocol."""
+        if self._refusals.take(now):
+            yield self._close(CloseCode.BAD_REQUEST, "too many requests that had to be refused")
         else:
             yield Refuse(fault)
 

@@ -3,6 +3,8 @@
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
+from tidewire.protocol.positions import Position
+
 if TYPE_CHECKING:
     from .feeds import Feed
 
@@ -23,7 +25,7 @@ class Receiver(Protocol):
 
 
 class SubscriptionState(Enum):
-    WAITING = auto()  # its partitions have not caught up
+    WAITING = auto()  # its partitions have not caught up, to the end or to where it stands
     JOINING = auto()  # has its snapshot, attaches at the next flush
     ATTACHED = auto()
     LAGGING = auto()  # the socket is behind; caught up when it has drained
@@ -35,10 +37,10 @@ class Subscription:
     """State of a subscription; ``channel`` is its name as the client gave it.
 
     ``sequence`` is the last flush of the feed that was written to it; one that is not attached takes part
-    in no flush. ``offsets`` is its position while it is detached (partition → next offset).
+    in no flush. ``standing`` is its position while it is detached.
     """
 
-    __slots__ = ("channel", "feed", "is_stale", "offsets", "receiver", "sequence", "state")
+    __slots__ = ("channel", "feed", "is_stale", "receiver", "sequence", "standing", "state")
 
     def __init__(self, receiver: Receiver, feed: "Feed", channel: str) -> None:
         self.receiver = receiver
@@ -46,18 +48,18 @@ class Subscription:
         self.channel = channel
         self.state = SubscriptionState.WAITING
         self.sequence = _NEVER
-        self.offsets: dict[int, int] = {}
+        self.standing: Position | None = None
         self.is_stale = False  # and the client was told so
 
     def attached_at(self, sequence: int) -> None:
         self.state = SubscriptionState.ATTACHED
         self.sequence = sequence
-        self.offsets = {}
+        self.standing = None
 
-    def detach(self, state: SubscriptionState, offsets: dict[int, int]) -> None:
+    def detach(self, state: SubscriptionState, standing: Position | None) -> None:
         self.state = state
         self.sequence = _NEVER
-        self.offsets = offsets
+        self.standing = standing
 
     @property
     def is_attached(self) -> bool:

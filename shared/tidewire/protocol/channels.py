@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from .codes import ErrorCode
 from .errors import ProtocolError
 
-__all__ = ["CHANNEL_PATTERN", "ME", "STREAM_PATTERN", "Channel", "parse_channel"]
+__all__ = ["CHANNEL_PATTERN", "STREAM_PATTERN", "Channel", "parse_channel"]
 
-ME = "@me"
 MAX_BYTES = 255
 CHANNEL_PATTERN = r"[A-Za-z0-9._~:@/-]{1,255}"
 STREAM_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._~-]{0,126}"

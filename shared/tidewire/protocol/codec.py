@@ -57,7 +57,7 @@ def _decode(item: object) -> ClientMessage:
     version = item.get("v")
     if version is None:
         raise _bad('"v", the protocol version, is missing')
-    if version != VERSION or isinstance(version, bool):
+    if not _is_whole(version) or version != VERSION:
         raise ProtocolError(ErrorCode.UNSUPPORTED_VERSION, f"this node speaks version {VERSION}")
     kind = item.get("type")
     if not isinstance(kind, str):

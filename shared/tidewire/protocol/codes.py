@@ -77,8 +77,3 @@ class CloseCode(IntEnum):
     UNSUPPORTED_VERSION = 3502
     FORCED = 3503
     CONNECTION_LIMIT = 3504
-
-    @property
-    def is_permanent(self) -> bool:
-        """Whether reconnecting is pointless until a person or a program changes something."""
-        return self >= CloseCode.INVALID_TOKEN

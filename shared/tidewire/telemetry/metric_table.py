@@ -34,7 +34,17 @@ _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5
 _WORK = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
-_REJECTIONS = ("not_json", "too_large", "no_key", "bad_key", "bad_headers", "no_entity", OTHER)
+_REJECTIONS = (
+    "not_json",
+    "too_large",
+    "too_deep",
+    "no_key",
+    "bad_key",
+    "bad_headers",
+    "no_entity",
+    "undecodable",
+    OTHER,
+)
 _HANDSHAKES = ("accepted", "invalid_token", "expired_token", "bad_request", "no_hello", "refused")
 _RESUMES = tuple(r.value for r in Recovered if r is not Recovered.NONE)
 _PUBLISHED = ("written", "invalid", "too_large", "unavailable", "buffer_full", OTHER)

@@ -5,6 +5,7 @@ import pytest
 from harness.virtual import VirtualClient, VirtualLog, VirtualNode
 from tidewire.config.streams import Stream
 from tidewire.protocol.codes import Mode
+from tidewire_client.position import Position as ClientPosition
 from tidewire_client.subscription_state import SubscriptionState
 from tidewire_gateway.core.limits import Limits
 
@@ -36,12 +37,132 @@ def test_position_that_another_node_read_further_to_waits_for_this_one(mode: Mod
     assert client.delivered == [(0, 1)]
 
 
-def test_position_that_is_never_reached_is_a_truncated_topic() -> None:
+def test_position_beyond_the_end_of_the_topic_is_a_truncated_topic() -> None:
     node = make_node(VirtualLog("t", 1))
     client = connect(node, mode="every", since={"epoch": "epoch", "offsets": {"0": 9}})
     node.timers.advance(6.0)
-    assert client.state.recovered == "gap"
+    assert client.statuses == ["stale"]
+    assert client.state.position == ClientPosition("epoch", {0: 9})
+    node.measure()
     assert client.gaps == 1
+    assert client.statuses == ["stale", "live"]
+    assert client.state.position == ClientPosition("epoch", {0: 0})
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_resume_while_a_partition_is_closed_loses_nothing_and_tells_no_gap(mode: Mode) -> None:
+    log = VirtualLog("t", 2)
+    node = make_node(log)
+    for n in range(10):
+        log.publish(n % 2, f"k{n}", b"1")
+    node.read_all()
+    node.let_go(1)
+    client = connect(node, mode=mode, since={"epoch": "epoch", "offsets": {"0": 5, "1": 3}})
+    node.timers.advance(6.0)
+    assert client.statuses == ["stale"]
+    node.begin_anew(1)
+    node.read(1, 2)
+    node.timers.advance(1.0)
+    assert client.delivered == []
+    node.read_all()
+    node.timers.advance(1.0)
+    assert client.delivered == [(1, 3), (1, 4)]
+    assert client.statuses == ["stale", "live"]
+    assert client.gaps == 0
+
+
+def test_partition_that_begins_beyond_a_position_is_an_announced_gap() -> None:
+    log = VirtualLog("t", 1)
+    node = make_node(log)
+    client = connect(node, mode="every")
+    for n in range(8):
+        log.publish(0, f"k{n}", b"1")
+    node.let_go(0)
+    node.begin_anew(0, start=6)
+    client.update(interval_ms=500)
+    node.timers.settle()
+    assert client.gaps == 0
+    node.read(0, 10)
+    node.timers.advance(1.0)
+    assert client.gaps == 1
+    assert client.delivered == [(0, 6), (0, 7)]
+
+
+def test_congested_client_is_written_nothing_that_can_wait() -> None:
+    log = VirtualLog("t", 1)
+    node = make_node(log)
+    log.publish(0, "k", b"1")
+    node.read_all()
+    client = connect(node, interval_ms=0)
+    client.is_congested = True
+    log.publish(0, "k", b"2")
+    node.read_all()
+    node.timers.settle()
+    client.update(interval_ms=250)
+    other = VirtualClient(node, SubscriptionState(), "s")
+    other.is_congested = True
+    other.subscribe()
+    node.timers.advance(6.0)
+    assert (len(client.delivered), other.sub) == (1, None)
+    client.drain()
+    other.drain()
+    assert [c.state.newest["k"].data for c in (client, other)] == [2, 2]
+    assert client.statuses == ["lagging", "live"]
+
+
+def test_feeds_are_flushed_and_written_in_slices() -> None:
+    log = VirtualLog("t", 1)
+    node = make_node(log)
+    stream = [connect(node, mode="every", interval_ms=n % 2 * 50) for n in range(2)]
+    many = [connect(node, mode="every") for _ in range(1000)]
+    log.publish(0, "k", b"1")
+    node.read_all()
+    node.timers.turn()
+    node.timers.turn()
+    written = sum(len(c.delivered) for c in (*stream, *many))
+    assert 0 < written <= 200
+
+
+def test_joiners_at_one_position_share_one_frame() -> None:
+    log = VirtualLog("t", 1)
+    node = make_node(log)
+    connect(node, interval_ms=1000)
+    for key in ("a", "b"):
+        log.publish(0, key, b"1")
+        node.read_all()
+        node.timers.turn()
+    late = [FrameKeeper(node, SubscriptionState(), "s") for _ in range(3)]
+    for client in late:
+        client.subscribe(interval_ms=1000)
+    log.publish(0, "c", b"1")
+    node.read_all()
+    for client in late:
+        client.data.clear()
+    node.timers.advance(2.0)
+    assert len({id(client.data[0]) for client in late}) == 1
+
+
+def test_full_feed_keeps_one_timer() -> None:
+    log = VirtualLog("t", 1)
+    node = make_node(log, STREAM)
+    connect(node, mode="every", interval_ms=3_600_000)
+    for n in range(20):
+        log.publish(0, "k", b'"' + b"x" * 90_000 + b'"')
+        node.read_all()
+        node.timers.settle()
+        assert node.timers.pending <= 1, n
+
+
+class FrameKeeper(VirtualClient):
+    """Keeps the very objects that were written."""
+
+    def __init__(self, node: VirtualNode, state: SubscriptionState, channel: str) -> None:
+        super().__init__(node, state, channel)
+        self.data: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.data.append(data)
+        super().write(data)
 
 
 def test_slice_on_its_way_reaches_a_subscription_before_it_leaves() -> None:
@@ -50,7 +171,8 @@ def test_slice_on_its_way_reaches_a_subscription_before_it_leaves() -> None:
     clients = [connect(node, mode="every") for _ in range(450)]
     log.publish(0, "k", b"1")
     node.read_all()
-    node.timers.turn()  # flushes, and writes the first slice
+    node.timers.turn()  # flushes
+    node.timers.turn()  # writes the first slice
     assert [len(c.delivered) for c in (clients[0], clients[-1])] == [1, 0]
     clients[-1].update(paused=True)
     assert clients[-1].delivered == [(0, 0)]

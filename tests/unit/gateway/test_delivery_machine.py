@@ -32,7 +32,7 @@ STREAM = Stream(
     modes=(Mode.LATEST, Mode.EVERY),
 )
 INTERVALS = (0, 50, 250, 1000)
-LIMITS = Limits(max_frame_out=1400, live_timeout=1e9)
+LIMITS = Limits(max_frame_out=1400, live_timeout=3.0)
 
 keys = st.builds("{}/{}".format, st.sampled_from(GROUPS), st.integers(0, 3))
 channels = st.sampled_from(("s", *(f"s/{group}" for group in GROUPS)))
@@ -69,6 +69,18 @@ class DeliveryMachine(RuleBasedStateMachine):
     @rule(node=st.integers(0, 1), partition=st.integers(0, 1), count=st.integers(1, 5))
     def read(self, node: int, partition: int, count: int) -> None:
         self.nodes[node].read(partition, count)
+
+    @rule(node=st.integers(0, 1), partition=st.integers(0, 1))
+    def let_partition_go(self, node: int, partition: int) -> None:
+        self.nodes[node].let_go(partition)
+
+    @rule(node=st.integers(0, 1), partition=st.integers(0, 1))
+    def begin_partition_anew(self, node: int, partition: int) -> None:
+        self.nodes[node].begin_anew(partition)
+
+    @rule(node=st.integers(0, 1))
+    def measure(self, node: int) -> None:
+        self.nodes[node].measure()
 
     @rule(node=st.integers(0, 1))
     def turn(self, node: int) -> None:
@@ -181,4 +193,4 @@ def resumed(client: VirtualClient, node: VirtualNode, index: int) -> VirtualClie
 
 
 TestDelivery = DeliveryMachine.TestCase
-TestDelivery.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestDelivery.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

@@ -89,7 +89,8 @@ def test_fault_in_one_message_leaves_the_others() -> None:
 
 
 def test_message_rate_is_held_and_recovers() -> None:
-    session = active(Limits(messages_in=2, messages_in_window=10.0))
+    limits = Limits(messages_in=2, messages_in_window=10.0, subscriptions_per_connection=0)
+    session = active(limits)
     kinds = [type(a) for _ in range(3) for a in session.receive_text(SUBSCRIBE, 100.0)]
     assert kinds == [Perform, Perform, Refuse]
     assert [type(a) for a in session.receive_text(SUBSCRIBE, 105.0)] == [Perform]

@@ -151,16 +151,16 @@ def test_flush_covers_what_was_read_and_names_those_who_join() -> None:
     feed = make_feed()
     early, late = (Subscription(Nobody(), feed, "s") for _ in range(2))
     feed.admit(early)
-    feed.join(early, {0: 0})
+    feed.join(early, Position("e", {0: 0}))
     assert early.state is SubscriptionState.ATTACHED
     offered(feed, 0, 0.0)
     feed.admit(late)
-    feed.join(late, {0: 1})
+    feed.join(late, Position("e", {0: 1}))
     assert late.state is SubscriptionState.JOINING
     flush = feed.take_flush(1.0)
     assert flush.joining == [late]
     assert flush.position == Position("e", {0: 1})
-    assert flush.prior == {0: 0}
+    assert flush.prior == Position("e", {0: 0})
     assert feed.sent == {0: 1}
 
 
@@ -168,7 +168,7 @@ def test_nothing_gathers_for_nobody() -> None:
     feed = make_feed()
     subscription = Subscription(Nobody(), feed, "s")
     feed.admit(subscription)
-    feed.join(subscription, {0: 0})
+    feed.join(subscription, Position("e", {0: 0}))
     offered(feed, 0, 0.0)
     feed.drop(subscription)
     assert feed.is_level

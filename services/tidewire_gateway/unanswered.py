@@ -1,0 +1,104 @@
+"""Subscribe requests that cannot be answered yet, each with the time at which it is answered all the same."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from tidewire.protocol.frames import Subscribe
+
+from .core.subscriptions import Subscription
+from .timers import Handle, Timers
+
+__all__ = ["UnansweredRequests", "UnresolvedRequests"]
+
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class _Unanswered:
+    request: Subscribe
+    timer: Handle
+    is_late: bool = False
+
+
+class UnansweredRequests:
+    """Requests whose partitions have not caught up. ``on_late`` is called after ``timeout`` seconds."""
+
+    def __init__(
+        self, timers: Timers, timeout: float, on_late: Callable[[Subscription], None]
+    ) -> None:
+        self._timers = timers
+        self._timeout = timeout
+        self._on_late = on_late
+        self._by_subscription: dict[Subscription, _Unanswered] = {}
+
+    def __contains__(self, subscription: Subscription) -> bool:
+        return subscription in self._by_subscription
+
+    def add(self, subscription: Subscription, request: Subscribe) -> None:
+        timer = self._timers.call_later(self._timeout, self._expire, subscription)
+        self._by_subscription[subscription] = _Unanswered(request, timer)
+
+    def request_of(self, subscription: Subscription) -> Subscribe:
+        return self._by_subscription[subscription].request
+
+    def is_late(self, subscription: Subscription) -> bool:
+        return self._by_subscription[subscription].is_late
+
+    def discard(self, subscription: Subscription) -> None:
+        unanswered = self._by_subscription.pop(subscription, None)
+        if unanswered is not None:
+            unanswered.timer.cancel()
+
+    def _expire(self, subscription: Subscription) -> None:
+        self._by_subscription[subscription].is_late = True
+        self._on_late(subscription)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unresolved(Generic[R]):
+    asker: R
+    request: Subscribe
+    timer: Handle
+
+
+class UnresolvedRequests(Generic[R]):
+    """Requests for streams whose topic the node does not know yet, in the order they came."""
+
+    def __init__(
+        self, timers: Timers, timeout: float, on_late: Callable[[R, Subscribe, str], None]
+    ) -> None:
+        self._timers = timers
+        self._timeout = timeout
+        self._on_late = on_late
+        self._by_stream: dict[str, list[_Unresolved[R]]] = {}
+
+    def add(self, stream: str, asker: R, request: Subscribe) -> None:
+        timer = self._timers.call_later(self._timeout, self._expire, stream, asker, request)
+        self._by_stream.setdefault(stream, []).append(_Unresolved(asker, request, timer))
+
+    def take(self, stream: str) -> Iterable[tuple[R, Subscribe]]:
+        """Hand over the requests for a stream."""
+        waiting = self._by_stream.pop(stream, [])
+        for one in waiting:
+            one.timer.cancel()
+        return [(one.asker, one.request) for one in waiting]
+
+    def drop(self, asker: R) -> None:
+        """The connection has ended."""
+        for stream, waiting in list(self._by_stream.items()):
+            for one in waiting:
+                if one.asker is asker:
+                    one.timer.cancel()
+            self._keep(stream, [one for one in waiting if one.asker is not asker])
+
+    def _expire(self, stream: str, asker: R, request: Subscribe) -> None:
+        waiting = self._by_stream[stream]
+        self._keep(stream, [one for one in waiting if one.request is not request])
+        self._on_late(asker, request, stream)
+
+    def _keep(self, stream: str, waiting: list[_Unresolved[R]]) -> None:
+        if waiting:
+            self._by_stream[stream] = waiting
+        else:
+            del self._by_stream[stream]
