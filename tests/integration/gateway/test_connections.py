@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +286,123 @@ async def test_slow_client_that_reads_nothing_is_aborted(
             while gateway.node.connections:
                 await topics.publish("notices", "k", "x" * 20_000)
                 await asyncio.sleep(0)
+
+
+async def test_peer_that_closes_with_unsent_bytes_does_not_stay(
+    make_gateway: Any, topics: MemoryTopics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidewire_gateway.adopted._CLOSE_TIMEOUT", 0.2)
+    for farewell in (bytes((0x88, 0x80, 0, 0, 0, 0)), None):
+        async with make_gateway() as gateway:
+            with await connected(gateway, receive_buffer=4096) as sock:
+                await leave_bytes_unsent(gateway, topics, sock)
+                if farewell is None:
+                    sock.shutdown(socket.SHUT_WR)
+                else:
+                    sock.sendall(farewell)
+                await eventually(lambda: counted(gateway, "tidewire_subscriptions") == 0)
+                await eventually(lambda: not gateway.node.connections)
+
+
+async def leave_bytes_unsent(
+    gateway: Gateway, topics: MemoryTopics, sock: socket.socket, count: int = 8
+) -> None:
+    """Subscribe, and have more written than the sockets take, below the high-water mark."""
+    send_text(sock, {"v": 1, "type": "hello", "payload": {"client": "slow/1"}})
+    send_text(
+        sock,
+        {"v": 1, "type": "subscribe", "payload": {"channel": "notices", "mode": "every"}},
+    )
+    await eventually(lambda: counted(gateway, "tidewire_subscriptions") == 1)
+    (connection,) = gateway.node.connections
+    while connection._protocol.transport.get_write_buffer_size() == 0:
+        await topics.publish("notices", "k", "x" * 20_000)
+        await asyncio.sleep(0)
+    assert not connection.is_congested
+
+
+async def test_congested_client_is_not_read_until_it_has_drained(
+    make_gateway: Any, topics: MemoryTopics
+) -> None:
+    async with make_gateway(limits={"high_water": 4096}) as gateway:
+        with await connected(gateway, receive_buffer=4096) as sock:
+            send_text(sock, {"v": 1, "type": "hello", "payload": {"client": "slow/1"}})
+            request = {"channel": "notices", "mode": "latest", "snapshot": False}
+            send_text(sock, {"v": 1, "type": "subscribe", "payload": request})
+            await eventually(lambda: counted(gateway, "tidewire_subscriptions") == 1)
+            (connection,) = gateway.node.connections
+            while not connection.is_congested:
+                await topics.publish("notices", "k", "x" * 20_000)
+                await asyncio.sleep(0)
+            assert not connection._protocol.transport.is_reading()
+            reading = asyncio.create_task(asyncio.to_thread(read_until, sock, b'"state":"live"'))
+            await reading
+            assert connection._protocol.transport.is_reading()
+
+
+async def test_slow_client_that_drains_is_not_taken_for_dead(
+    make_gateway: Any, topics: MemoryTopics
+) -> None:
+    """Its pongs stand behind what it has not read yet; that it reads is life enough."""
+    for n in range(30):
+        await topics.publish("flights", f"JFK/{n}", "x" * 20_000, partition=0)
+    limits = {"ping_interval": 0.1, "unanswered_pings": 1, "max_frame_out": 32 * 1024}
+    async with make_gateway(limits=limits) as gateway:
+        with await connected(gateway, receive_buffer=4096) as sock:
+            send_text(sock, {"v": 1, "type": "hello", "payload": {"client": "slow/1"}})
+            send_text(sock, {"v": 1, "type": "subscribe", "payload": {"channel": "flights"}})
+            data = await asyncio.to_thread(read_slowly, sock, b'"JFK/29"', 30 * 20_000)
+    assert b"no pong" not in data
+
+
+def read_slowly(sock: socket.socket, marker: bytes, at_least: int) -> bytes:
+    """Read in small pieces, over many heartbeats."""
+    data = b""
+    while marker not in data or len(data) < at_least:
+        chunk = sock.recv(6_000)
+        assert chunk, "closed too early"
+        data += chunk
+        time.sleep(0.01)  # the slowness is what is tested
+    return data
+
+
+async def test_many_refused_requests_close(make_gateway: Any) -> None:
+    async with make_gateway(limits={"refusals": 5}) as gateway, gateway.connect() as client:
+        await client.send_text(json.dumps([{"v": 1, "type": "nonsense"}] * 10))
+        for _ in range(5):
+            assert (await client.expect("error"))["code"] == "unknown_type"
+        assert (await client.closed())[0] == 3501
+
+
+async def test_frame_of_too_many_messages_is_refused_as_a_whole(make_gateway: Any) -> None:
+    async with (
+        make_gateway(limits={"messages_per_frame": 3}) as gateway,
+        gateway.connect() as client,
+    ):
+        await client.send_text(json.dumps([{"v": 1, "type": "nonsense"}] * 4))
+        assert (await client.expect("error"))["code"] == "bad_request"
+        await client.subscribe("flights")
+
+
+async def test_client_that_comes_back_resumes_all_it_may_have_at_once(make_gateway: Any) -> None:
+    async with make_gateway(limits={"messages_in": 1}) as gateway, gateway.connect() as client:
+        requests = [
+            {"v": 1, "type": "subscribe", "id": n, "payload": {"channel": f"flights/G{n}"}}
+            for n in range(300)
+        ]
+        await client.send_text(json.dumps(requests))
+        for _ in requests:
+            await client.expect("subscribed")
+            await client.expect("snapshot")
+
+
+async def test_refused_handshake_is_no_error_in_the_log(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(websockets.InvalidStatus):
+        async with websockets.connect(f"{gateway.ws}?token=x"):
+            pass
+    assert [r for r in caplog.records if r.levelname == "ERROR"] == []
 
 
 async def test_internal_port_tells_health_and_metrics(gateway: Gateway) -> None:

@@ -1,5 +1,6 @@
 """What a client gets for a subscription, over real sockets."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -345,3 +346,62 @@ async def test_broker_that_goes_away_makes_subscriptions_stale_and_back_live_wit
     kinds = {message["type"]: message["payload"] for message in seen}
     assert kinds["status"]["state"] == "live"
     assert [e["data"] for e in kinds["updates"]["events"]] == [1]
+
+
+async def test_topic_that_is_missing_hinders_no_other(
+    gateway: Gateway, topics: MemoryTopics
+) -> None:
+    async with gateway.connect() as client:
+        await client.subscribe("notices", mode="every")
+        topics.broker.admin().delete("flights")
+        await client.send("subscribe", channel="flights")
+        await topics.publish("notices", "k", 1)
+        assert (await client.expect("updates"))["events"][0]["data"] == 1
+
+
+async def test_topic_that_is_deleted_while_it_is_read_hinders_no_other(
+    gateway: Gateway, topics: MemoryTopics
+) -> None:
+    async with gateway.connect() as client:
+        await client.subscribe("notices", mode="every")
+        flights = (await client.subscribe("flights"))["sub"]
+        await client.expect("snapshot")
+        topics.broker.admin().delete("flights")
+        status = await client.expect("status")
+        assert (status["sub"], status["state"]) == (flights, "stale")
+        await topics.publish("notices", "k", 1)
+        assert (await client.expect("updates"))["events"][0]["data"] == 1
+
+
+async def test_partition_wanted_again_while_it_is_let_go_is_read_without_a_double(
+    topics: MemoryTopics, make_gateway: Any
+) -> None:
+    for n in range(5):
+        await topics.publish("notices", "k", n)
+    async with make_gateway(linger=0.05) as gateway, gateway.connect() as client:
+        sub = (await client.subscribe("notices", mode="every"))["sub"]
+        await client.subscribe("flights/JFK")
+        await client.expect("snapshot")
+        reader = gateway.node._reader._reader
+        assign = reader.assign
+        has_come = asyncio.Event()
+
+        async def slow_assign(starts: Any) -> None:
+            await assign(starts)
+            if all(p.topic != "notices" for p in starts):
+                await client.send("subscribe", channel="notices", mode="every")
+                assert (await client.expect("subscribed"))["position"]["offsets"] == {"0": 5}
+                has_come.set()
+
+        reader.assign = slow_assign
+        await client.send("unsubscribe", sub=sub)
+        await client.expect("unsubscribed")
+        async with asyncio.timeout(10):
+            await has_come.wait()
+        await topics.publish("notices", "k", 5)
+        seen: list[int] = []
+        while 5 not in seen:
+            message = await client.receive()
+            if message["type"] == "updates":
+                seen += [e["data"] for e in message["payload"]["events"]]
+        assert seen == [5]

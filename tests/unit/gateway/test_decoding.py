@@ -94,3 +94,32 @@ def test_entity_may_be_a_field_of_the_value() -> None:
         with pytest.raises(Rejected) as refused:
             by_value.decode(record(value))
         assert refused.value.reason is RejectReason.NO_ENTITY
+
+
+@pytest.mark.parametrize("deep", [b"[" * 300 + b"]" * 300, b'{"a":' * 300 + b"1" + b"}" * 300])
+def test_data_nested_deeper_than_clients_can_parse_is_refused(deep: bytes) -> None:
+    structured = (("content-type", b"application/cloudevents+json"),)
+    for one in (record(deep), record(b'{"data":' + deep + b"}", headers=structured)):
+        with pytest.raises(Rejected) as refused:
+            Decoder(Stream(topic="t"), 100_000).decode(one)
+        assert refused.value.reason is RejectReason.TOO_DEEP
+
+
+def test_structured_event_too_deep_for_any_parser_is_refused() -> None:
+    body = b'{"data":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    headers = (("content-type", b"application/cloudevents+json"),)
+    with pytest.raises(Rejected) as refused:
+        Decoder(Stream(topic="t"), 100_000).decode(record(body, headers=headers))
+    assert refused.value.reason is RejectReason.TOO_DEEP
+
+
+def test_wide_data_is_not_deep() -> None:
+    wide = b"[" + b",".join([b"[1]"] * 400) + b"]"
+    assert not Decoder(Stream(topic="t"), 100_000).decode(record(wide)).deleted
+
+
+def test_binary_cloudevent_is_no_json_event() -> None:
+    headers = (("content-type", b"application/cloudevents+json"),)
+    with pytest.raises(Rejected) as refused:
+        decoder().decode(record(b'{"data_base64":"AAEC"}', headers=headers))
+    assert refused.value.reason is RejectReason.NOT_JSON

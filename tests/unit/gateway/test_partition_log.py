@@ -158,3 +158,15 @@ def test_live_log_is_tended_by_age() -> None:
     history.tend(log, 12_000)
     assert len(log.log) == 0
     assert history.bytes_held == 0
+
+
+def test_removals_are_held_once_per_entity_and_go_with_the_log() -> None:
+    for is_table in (True, False):
+        log = PartitionLog(0, is_table=is_table)
+        for offset in range(0, 1000, 2):
+            log.append(event(offset, ts=offset, deleted=True))
+            log.append(event(offset + 1, ts=offset))
+        log.append(event(1000, ts=1000, deleted=True))
+        assert len(log._tombstones) == 1
+        log.evict_before(2000)
+        assert len(log._tombstones) == (1 if is_table else 0)
