@@ -157,13 +157,11 @@ class Delivery:
         """
         return partial(self._ends_known, list(self._ahead))
 
-    def partition_reset(self, partition: TopicPartition) -> None:
-        """A partition begins anew: its subscriptions wait with their positions until it is live."""
-        for stream, topology in self._topologies.items():
-            if topology.topic == partition.topic:
-                for feed in self._index.of_stream(stream):
-                    if partition.partition in feed.partitions:
-                        self._interrupt(feed)
+    def partitions_let_go(self, partitions: frozenset[TopicPartition]) -> None:
+        """Partitions are read no more: who needs one waits with its position until it is live again."""
+        for feed in self._index:
+            if not partitions.isdisjoint(topic_partitions(feed)):
+                self._interrupt(feed)
 
     def connected(self, is_connected: bool) -> None:
         """The broker answers, or does not any more: everybody is told."""

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from tidewire.config.streams import Stream
-from tidewire.kafka.records import Bounds, Fetched, Record, TopicPartition
+from tidewire.kafka.records import Bounds, Fetched, Record, RecordPosition, TopicPartition
 from tidewire.telemetry.logging import get_logger
 
-from .core.decoding import Decoder, Rejected
+from .core.decoding import Decoder, Rejected, RejectReason
 from .core.feed_index import FeedIndex
 from .core.feeds import Topology
 from .core.history import History
@@ -99,6 +99,8 @@ class Ingest:
                 await asyncio.sleep(0)
                 turn_ends = time.monotonic() + _TURN
         self._instruments.consumed.inc(len(fetched.records))
+        for place in fetched.undecodable:
+            self._skip(RejectReason.UNDECODABLE, place)
         for partition, next_offset in fetched.next_offsets.items():
             self._advance(partition, next_offset)
         self._on_advanced()
@@ -124,7 +126,7 @@ class Ingest:
         try:
             event = source.decoder.decode(record)
         except Rejected as rejected:
-            self._reject(record, rejected)
+            self._skip(rejected.reason, record)
             log.advance(record.offset + 1)
             return
         is_live = record.partition in source.topology.live
@@ -135,14 +137,14 @@ class Ingest:
         for feed in self._index.wanting(source.name, event):
             self._fanout.offer(feed, event, now)
 
-    def _reject(self, record: Record, rejected: Rejected) -> None:
-        self._instruments.rejected(rejected.reason)
+    def _skip(self, reason: RejectReason, place: Record | RecordPosition) -> None:
+        self._instruments.rejected(reason)
         _log.warning(
             "record skipped",
-            reason=str(rejected.reason),
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
+            reason=str(reason),
+            topic=place.topic,
+            partition=place.partition,
+            offset=place.offset,
         )
 
     def _advance(self, partition: TopicPartition, next_offset: int) -> None:

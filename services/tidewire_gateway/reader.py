@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import groupby
 
 from tidewire.kafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicError
@@ -73,7 +73,7 @@ class PartitionReader:
                     await self._turn()
                 except OffsetOutOfRangeError as error:
                     _log.warning("position is not in the log", error=str(error))
-                    self._let_go(TopicPartition(error.topic, error.partition))
+                    self._let_go({TopicPartition(error.topic, error.partition)})
                 except UnknownTopicError as error:
                     await self._let_missing_go(error)
                 except KafkaError as error:
@@ -144,10 +144,10 @@ class PartitionReader:
         gone = self._assigned.keys() - wanted
         self._assigned = kept | starts
         for partition in gone:
-            if partition in self._demand.wanted():
-                self._delivery.partition_reset(partition)
-                self._must_change = True
             self._ingest.close(partition)
+        if back := gone & self._demand.wanted():
+            self._delivery.partitions_let_go(frozenset(back))
+            self._must_change = True
         for partition, start in starts.items():
             self._ingest.open(partition, start, bounds[partition])
         self._instruments.partitions.set(len(self._assigned))
@@ -182,23 +182,25 @@ class PartitionReader:
         offsets = await self._reader.offsets_at(dict.fromkeys(bounds, since_ms))
         return {p: max(b.start, offsets[p]) for p, b in bounds.items()}
 
-    def _let_go(self, partition: TopicPartition) -> None:
-        """A partition cannot go on: its subscriptions wait, and it begins anew at the next change."""
-        self._delivery.partition_reset(partition)
-        self._ingest.close(partition)
-        self._assigned.pop(partition, None)
+    def _let_go(self, partitions: Collection[TopicPartition]) -> None:
+        """Partitions cannot go on: their subscriptions wait, and they begin anew at the next change."""
+        for partition in partitions:
+            self._ingest.close(partition)
+            self._assigned.pop(partition, None)
+        self._delivery.partitions_let_go(frozenset(partitions))
         self._must_change = True
 
     async def _let_missing_go(self, error: UnknownTopicError) -> None:
-        """A topic is gone while it was read: let its partitions go, the others stay."""
+        """A topic is gone while it was read: its partitions go at once, the others stay."""
         topics = {p.topic for p in self._assigned}
-        gone = {error.topic} & topics if error.topic is not None else topics
-        for topic in gone:
-            self._note_missing(topic, error)
-            for partition in [p for p in self._assigned if p.topic == topic]:
-                self._let_go(partition)
+        gone = topics if error.topic is None else topics & {error.topic}
         if not gone:
             await self._on_failure(error)
+            return
+        for topic in gone:
+            self._note_missing(topic, error)
+        self._let_go([p for p in self._assigned if p.topic in gone])
+        self._changed_at = float("-inf")
 
     def _note_missing(self, topic: str, error: KafkaError) -> None:
         _log.warning("topic is missing", topic=topic, error=str(error))

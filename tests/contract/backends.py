@@ -1,7 +1,8 @@
 """The brokers that the contract suite runs over, and what a test does to them by hand."""
 
 import secrets
-from collections.abc import Mapping, Sequence, Set
+import time
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # not in its stubs
 
+from contract.poison import produce_raw, with_broken_header_names
 from harness.waiting import wait_until
 from tidewire.kafka.aiokafka_clients import AiokafkaReader, AiokafkaWriter
 from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader, ConfluentWriter
@@ -17,7 +19,10 @@ from tidewire.kafka.ports import RecordReader, RecordWriter, SyncRecordWriter, T
 from tidewire.kafka.records import NewRecord, TopicPartition, TopicSpec
 from tidewire.kafka.settings import KafkaSettings
 
-__all__ = ["Backend", "MemoryBackend", "ServerBackend", "new_topic"]
+__all__ = ["RECENT_MS", "Backend", "MemoryBackend", "ServerBackend", "new_topic"]
+
+RECENT_MS = time.time_ns() // 1_000_000 - 60_000
+"""A record timestamp of this run: a broker removes records of the past when it likes."""
 
 
 class Backend(Protocol):
@@ -39,6 +44,10 @@ class Backend(Protocol):
 
     def seed(self, records: Sequence[NewRecord]) -> None:
         """Write records and return once they are acknowledged."""
+        ...
+
+    async def seed_undecodable(self, records: Sequence[NewRecord], broken: Collection[int]) -> None:
+        """Write records of one partition at once; no reader can decode those at ``broken``."""
         ...
 
     def abort(self, records: Sequence[NewRecord]) -> None:
@@ -94,6 +103,13 @@ class MemoryBackend:
         for record in records:
             self.broker.append(record)
 
+    async def seed_undecodable(self, records: Sequence[NewRecord], broken: Collection[int]) -> None:
+        for index, record in enumerate(records):
+            if index in broken:
+                self.broker.append_undecodable(TopicPartition(record.topic, record.partition))
+            else:
+                self.broker.append(record)
+
     def abort(self, records: Sequence[NewRecord]) -> None:
         touched = {TopicPartition(record.topic, record.partition) for record in records}
         for record in records:
@@ -142,6 +158,10 @@ class ServerBackend:
         for record in records:
             writer.offer(record)
         assert writer.flush(20.0) == 0
+
+    async def seed_undecodable(self, records: Sequence[NewRecord], broken: Collection[int]) -> None:
+        batch = with_broken_header_names(records, broken)
+        await produce_raw(self.bootstrap, records[0].topic, records[0].partition, batch)
 
     def abort(self, records: Sequence[NewRecord]) -> None:
         producer = self.transactional_producer()

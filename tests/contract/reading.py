@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from tidewire.kafka.ports import RecordReader
-from tidewire.kafka.records import NewRecord, Record, TopicPartition
+from tidewire.kafka.records import NewRecord, Record, RecordPosition, TopicPartition
 
 __all__ = ["Collected", "numbered", "read_until"]
 
@@ -20,6 +20,7 @@ class Collected:
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.next_offsets: dict[TopicPartition, int] = {}
+        self.undecodable: list[RecordPosition] = []
 
     def values(self, partition: int = 0) -> list[bytes | None]:
         return [record.value for record in self.records if record.partition == partition]
@@ -44,6 +45,10 @@ async def read_until(
             for record in fetched.records:
                 where = TopicPartition(record.topic, record.partition)
                 assert record.offset < fetched.next_offsets[where]
+            for skipped in fetched.undecodable:
+                where = TopicPartition(skipped.topic, skipped.partition)
+                assert skipped.offset < fetched.next_offsets[where]
+            collected.undecodable += fetched.undecodable
             collected.records += fetched.records
             collected.next_offsets |= fetched.next_offsets
     return collected

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from contract.backends import Backend, MemoryBackend, ServerBackend, new_topic
+from contract.backends import RECENT_MS, Backend, MemoryBackend, ServerBackend, new_topic
 from contract.reading import Collected, numbered, read_until
 from tidewire.kafka.errors import OffsetOutOfRangeError, UnknownTopicError
 from tidewire.kafka.ports import RecordReader
@@ -15,10 +15,10 @@ from tidewire.kafka.records import Bounds, NewRecord, TopicPartition
 async def test_records_come_as_they_were_written(reading: Backend, reader: RecordReader) -> None:
     topic = new_topic(reading)
     written = [
-        NewRecord(topic, 0, b"a", b'{"n":1}', (("ce_id", b"1"), ("x", b"")), 1_700_000_000_123),
-        NewRecord(topic, 0, "ключ".encode(), b"", (), 1_700_000_000_000),
-        NewRecord(topic, 0, b"a", None, (("ce_id", b"2"), ("ce_id", b"3")), 1_700_000_000_500),
-        NewRecord(topic, 0, None, b"no key", (), 1_700_000_000_501),
+        NewRecord(topic, 0, b"a", b'{"n":1}', (("ce_id", b"1"), ("x", b"")), RECENT_MS + 123),
+        NewRecord(topic, 0, "ключ".encode(), b"", (), RECENT_MS),
+        NewRecord(topic, 0, b"a", None, (("ce_id", b"2"), ("ce_id", b"3")), RECENT_MS + 500),
+        NewRecord(topic, 0, None, b"no key", (), RECENT_MS + 501),
     ]
     reading.seed(written)
     where = TopicPartition(topic, 0)
@@ -200,13 +200,13 @@ async def test_offsets_are_found_by_time(reading: Backend, reader: RecordReader)
     topic = new_topic(reading, partitions=2)
     full, empty = TopicPartition(topic, 0), TopicPartition(topic, 1)
     reading.seed(
-        [NewRecord(topic, 0, b"k", b"v", timestamp_ms=1_700_000_000_000 + n * 10) for n in range(5)]
+        [NewRecord(topic, 0, b"k", b"v", timestamp_ms=RECENT_MS + n * 10) for n in range(5)]
     )
     times = {
-        0: 1_600_000_000_000,
-        2: 1_700_000_000_015,
-        4: 1_700_000_000_040,
-        5: 1_700_000_000_041,
+        0: RECENT_MS - 1000,
+        2: RECENT_MS + 15,
+        4: RECENT_MS + 40,
+        5: RECENT_MS + 41,
     }
     for expected, at in times.items():
         assert await reader.offsets_at({full: at, empty: at}) == {full: expected, empty: 0}

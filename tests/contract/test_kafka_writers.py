@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.backends import Backend, MemoryBackend, new_topic
+from contract.backends import RECENT_MS, Backend, MemoryBackend, new_topic
 from contract.reading import numbered, read_until
 from tidewire.kafka.errors import BufferFullError, RecordTooLargeError, UnknownTopicError
 from tidewire.kafka.ports import RecordWriter, SyncRecordWriter
@@ -38,15 +38,15 @@ class TestInAnEventLoop:
     ) -> None:
         topic = new_topic(backend, partitions=2)
         headers = (("ce_id", b"1"), ("traceparent", b"00-ab"))
-        first = NewRecord(topic, 1, b"k", b'{"n":1}', headers, 1_700_000_000_123)
-        deletion = NewRecord(topic, 1, b"k", None, (), 1_700_000_000_124)
+        first = NewRecord(topic, 1, b"k", b'{"n":1}', headers, RECENT_MS + 123)
+        deletion = NewRecord(topic, 1, b"k", None, (), RECENT_MS + 124)
 
         assert await writer.write(first) == RecordPosition(topic, 1, 0)
         assert await writer.write(deletion) == RecordPosition(topic, 1, 1)
 
         assert await everything_in(backend, topic, 1) == [
-            Record(topic, 1, 0, 1_700_000_000_123, b"k", b'{"n":1}', headers),
-            Record(topic, 1, 1, 1_700_000_000_124, b"k", None, ()),
+            Record(topic, 1, 0, RECENT_MS + 123, b"k", b'{"n":1}', headers),
+            Record(topic, 1, 1, RECENT_MS + 124, b"k", None, ()),
         ]
 
     async def test_writes_that_are_not_awaited_one_by_one_keep_their_order(
@@ -172,16 +172,16 @@ class TestInAThread:
     ) -> None:
         topic = new_topic(backend, partitions=2)
         headers = (("ce_id", b"1"),)
-        sync_writer.offer(NewRecord(topic, 1, b"k", b"v", headers, 1_700_000_000_123))
-        sync_writer.offer(NewRecord(topic, 1, b"k", None, (), 1_700_000_000_124))
+        sync_writer.offer(NewRecord(topic, 1, b"k", b"v", headers, RECENT_MS + 123))
+        sync_writer.offer(NewRecord(topic, 1, b"k", None, (), RECENT_MS + 124))
         for record in numbered(topic, 1000):
             sync_writer.offer(record)
 
         assert await asyncio.to_thread(sync_writer.flush, 20.0) == 0
 
         assert await everything_in(backend, topic, 1) == [
-            Record(topic, 1, 0, 1_700_000_000_123, b"k", b"v", headers),
-            Record(topic, 1, 1, 1_700_000_000_124, b"k", None, ()),
+            Record(topic, 1, 0, RECENT_MS + 123, b"k", b"v", headers),
+            Record(topic, 1, 1, RECENT_MS + 124, b"k", None, ()),
         ]
         values = [record.value for record in await everything_in(backend, topic)]
         assert values == [b"%d" % number for number in range(1000)]

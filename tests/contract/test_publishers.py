@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from contract.backends import Backend, MemoryBackend, ServerBackend, new_topic
+from contract.backends import RECENT_MS, Backend, MemoryBackend, ServerBackend, new_topic
 from contract.reading import read_until
 from tidewire.config.streams import Stream
 from tidewire.kafka.errors import UnknownTopicError
@@ -66,7 +66,7 @@ async def test_a_published_event_is_a_cloudevent_in_its_groups_partition(
         headers={"airline": "B6"},
         event_id="e-1",
         time=datetime(2013, 1, 1, 5, 17, tzinfo=UTC),
-        timestamp_ms=1_700_000_000_123,
+        timestamp_ms=RECENT_MS + 123,
     )
 
     topic = streams["flights"].topic
@@ -77,7 +77,7 @@ async def test_a_published_event_is_a_cloudevent_in_its_groups_partition(
             topic,
             partition,
             0,
-            1_700_000_000_123,
+            RECENT_MS + 123,
             b"JFK/B6-704",
             b'{"status":"departed"}',
             (

@@ -189,8 +189,8 @@ class VirtualNode:
         if partition in self._read:
             del self._read[partition]
             where = TopicPartition(self.log.topic, partition)
-            self.delivery.partition_reset(where)
             self._ingest.close(where)
+            self.delivery.partitions_let_go(frozenset({where}))
 
     def begin_anew(self, partition: int, start: int = 0) -> None:
         """The partition is read again, from ``start``."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,9 +12,15 @@ from aiokafka import errors as kafka
 
 from .aiokafka_errors import translated
 from .aiokafka_metadata import partition_counts
-from .errors import KafkaError, OffsetOutOfRangeError, UnknownTopicError
+from .aiokafka_tolerance import pass_over_undecodable
+from .errors import (
+    BrokerUnavailableError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    UnknownTopicError,
+)
 from .log_noise import calm_client_logs
-from .records import Bounds, Fetched, Record, TopicPartition
+from .records import Bounds, Fetched, Record, RecordPosition, TopicPartition
 from .settings import KafkaSettings
 
 __all__ = ["AiokafkaReader"]
@@ -41,13 +48,17 @@ class AiokafkaReader:
         self._parked: set[TopicPartition] = set()
         self._known: set[TopicPartition] = set()
         self._assigning = asyncio.Lock()
+        self._skipped: list[RecordPosition] = []
         self._scanned_at = 0.0
+        self._sought_missing_at = 0.0
+        self._assigned_ms = 0
         self._heard_ms = 0
         self._silence = 0.0
 
     async def start(self) -> None:
         calm_client_logs()
         self._client = await self._connected()
+        pass_over_undecodable(self._client, self._skipped.append)
         self._client.assign([])
         try:
             self._asker = await self._connected()
@@ -74,13 +85,14 @@ class AiokafkaReader:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + max_wait
         await asyncio.sleep(0)
+        await self._look_for_missing(loop.time())
         while True:
             began = loop.time()
             batches = await self._poll(max_records, min(_SLICE, max(0.0, deadline - began)))
             moved = self._moved(batches, loop.time())
             if moved:
                 self._silence = 0.0
-                return Fetched(_records(batches), moved)
+                return Fetched(_records(batches), moved, self._take_skipped())
             await self._listen(loop.time() - began)
             if loop.time() >= deadline:
                 return Fetched((), {})
@@ -137,6 +149,8 @@ class AiokafkaReader:
         seek = {tp: self._position(tp) if tp in kept else at for tp, at in starts.items()}
         self._told = {tp: self._told[tp] if tp in kept else at for tp, at in starts.items()}
         self._parked.clear()
+        self._keep_skipped(kept)
+        self._assigned_ms = int(time.time() * 1000)
         client.assign([ClientPartition(*tp) for tp in starts])
         for tp, offset in seek.items():
             client.seek(ClientPartition(*tp), offset)
@@ -155,6 +169,11 @@ class AiokafkaReader:
                 return {}
             self._rewind()
             raise
+        except Exception as error:
+            self._rewind()
+            raise KafkaError(
+                f"reading {_names(self._told)}: the client failed at {type(error).__name__}: {error}"
+            ) from error
 
     async def _park(self, error: kafka.OffsetOutOfRangeError) -> None:
         """Stop reading where the offset is out of range; an answer to an older assignment is ignored."""
@@ -174,9 +193,22 @@ class AiokafkaReader:
     def _rewind(self) -> None:
         """Take back what aiokafka counts as consumed but never handed over because of an error."""
         client = self._started()
+        self._skipped.clear()
         for tp, offset in self._told.items():
             if tp not in self._parked:
                 client.seek(ClientPartition(*tp), offset)
+
+    def _take_skipped(self) -> list[RecordPosition]:
+        taken = self._skipped.copy()
+        self._skipped.clear()
+        return taken
+
+    def _keep_skipped(self, kept: Iterable[TopicPartition]) -> None:
+        """Forget what was passed over in partitions that begin anew, or are gone."""
+        kept = set(kept)
+        self._skipped[:] = [
+            at for at in self._skipped if TopicPartition(at.topic, at.partition) in kept
+        ]
 
     def _position(self, tp: TopicPartition) -> int:
         """Where aiokafka stands: beyond control records, aborted transactions and compacted holes too.
@@ -192,7 +224,9 @@ class AiokafkaReader:
 
         All of them are looked at when nothing came, otherwise only now and then: there may be thousands.
         """
-        looked_at: Iterable[TopicPartition] = [TopicPartition(*tp) for tp in batches]
+        looked_at: Iterable[TopicPartition] = {
+            TopicPartition(tp.topic, tp.partition) for tp in (*batches, *self._skipped)
+        }
         if not looked_at or now - self._scanned_at >= _SCAN_INTERVAL:
             self._scanned_at = now
             looked_at = self._told
@@ -216,6 +250,23 @@ class AiokafkaReader:
             await self._check_exist(flowing, within=self._settings.silence_timeout)
             self._silence = 0.0
 
+    async def _look_for_missing(self, now: float) -> None:
+        """Ask now and then whether those still exist that are not answered while others may be."""
+        longest = self._settings.silence_timeout
+        if now - self._sought_missing_at < longest / 2:
+            return
+        self._sought_missing_at = now
+        client = self._started()
+        since_ms = int((time.time() - longest) * 1000)
+        silent = [
+            tp
+            for tp in self._told
+            if tp not in self._parked
+            and (client.last_poll_timestamp(ClientPartition(*tp)) or self._assigned_ms) < since_ms
+        ]
+        with contextlib.suppress(BrokerUnavailableError):  # `_listen` judges of that
+            await self._check_exist(silent, within=longest)
+
     async def _check_exist(
         self, partitions: Iterable[TopicPartition], *, within: float | None = None
     ) -> None:
@@ -228,11 +279,12 @@ class AiokafkaReader:
         counts = await partition_counts(client, {tp.topic for tp in asked}, within=within)
         for tp in sorted(asked):
             if tp.partition >= counts.get(tp.topic, 0):
-                self._known.discard(tp)
+                self._known -= {known for known in self._known if known.topic == tp.topic}
                 raise UnknownTopicError(
                     f"topic {tp.topic!r} has no partition {tp.partition}: it has {counts[tp.topic]}"
                     if tp.topic in counts
-                    else f"topic {tp.topic!r} does not exist: make it first"
+                    else f"topic {tp.topic!r} does not exist: make it first",
+                    topic=tp.topic,
                 )
         self._known |= asked
 

@@ -61,10 +61,11 @@ class AiokafkaWriter:
         count = await self.partitions_of(record.topic)
         if not 0 <= record.partition < count:
             raise UnknownTopicError(
-                f"topic {record.topic!r} has no partition {record.partition}: it has {count}"
+                f"topic {record.topic!r} has no partition {record.partition}: it has {count}",
+                topic=record.topic,
             )
         try:
-            with translated(f"writing to {record.topic}[{record.partition}]"):
+            with translated(f"writing to {record.topic}[{record.partition}]", topic=record.topic):
                 async with asyncio.timeout(self._settings.delivery_timeout):
                     return await self._deliver(record)
         except BrokerUnavailableError:
@@ -182,5 +183,5 @@ class AiokafkaWriter:
             self._running().client, [topic], within=self._settings.request_timeout
         )
         if topic not in counts:
-            raise UnknownTopicError(f"topic {topic!r} does not exist: make it first")
+            raise UnknownTopicError(f"topic {topic!r} does not exist: make it first", topic=topic)
         return counts[topic]

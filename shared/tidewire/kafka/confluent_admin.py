@@ -61,7 +61,7 @@ class ConfluentAdmin:
         self._until(lambda: self._is_ready(spec), f"topic {spec.name!r} has no leaders yet")
 
     def delete(self, name: str) -> None:
-        with translated(f"deleting topic {name!r}"):
+        with translated(f"deleting topic {name!r}", topic=name):
             self._client.delete_topics([name], request_timeout=self._timeout)[name].result(
                 self._timeout
             )

@@ -39,8 +39,8 @@ _AWAY = {
 }
 
 
-def translate(error: ck.KafkaError, what: str) -> KafkaError:
-    """The error that stands for librdkafka's; ``what`` says what was tried, and where."""
+def translate(error: ck.KafkaError, what: str, *, topic: str | None = None) -> KafkaError:
+    """The error that stands for librdkafka's; ``what`` says what was tried, ``topic`` where."""
     code = error.code()
     if code in _TOO_LARGE:
         return RecordTooLargeError(
@@ -48,7 +48,9 @@ def translate(error: ck.KafkaError, what: str) -> KafkaError:
             "topic's max.message.bytes"
         )
     if code in _UNKNOWN_TOPIC:
-        return UnknownTopicError(f"{what}: there is no such topic or partition: make it first")
+        return UnknownTopicError(
+            f"{what}: there is no such topic or partition: make it first", topic=topic
+        )
     if code == ck.KafkaError.TOPIC_ALREADY_EXISTS:
         return TopicExistsError(f"{what}: the topic exists already")
     if code in _AWAY:
@@ -57,12 +59,12 @@ def translate(error: ck.KafkaError, what: str) -> KafkaError:
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
+def translated(what: str, *, topic: str | None = None) -> Iterator[None]:
     """Let no error of librdkafka, and no expired deadline, out of the block as it is."""
     try:
         yield
     except ck.KafkaException as error:
-        raise translate(error.args[0], what) from error
+        raise translate(error.args[0], what, topic=topic) from error
     except TimeoutError as error:
         raise BrokerUnavailableError(
             f"{what}: no answer in time: is the broker up and the address right?"

@@ -50,7 +50,8 @@ class TopicQueries:
         for tp in sorted(asked):
             if tp.partition >= counts[tp.topic]:
                 raise UnknownTopicError(
-                    f"topic {tp.topic!r} has no partition {tp.partition}: it has {counts[tp.topic]}"
+                    f"topic {tp.topic!r} has no partition {tp.partition}: it has {counts[tp.topic]}",
+                    topic=tp.topic,
                 )
 
     async def bounds(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Bounds]:
@@ -74,7 +75,7 @@ class TopicQueries:
                 TopicCollection(list(topics)), request_timeout=seconds
             )
             for name, answer in asked.items():
-                with translated(f"looking for topic {name!r}"):
+                with translated(f"looking for topic {name!r}", topic=name):
                     counts[name] = len((await self._answer(answer, seconds)).partitions)
         return counts
 

@@ -1,6 +1,7 @@
 """The reader on confluent-kafka: one thread moves small batches, the event loop does the rest."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,10 +11,11 @@ from typing import Any, TypeVar
 import confluent_kafka as ck
 
 from .confluent_errors import translate, translated
+from .confluent_gap import Gap
 from .confluent_queries import TopicQueries
-from .errors import OffsetOutOfRangeError, UnknownTopicError
+from .errors import BrokerUnavailableError, OffsetOutOfRangeError, UnknownTopicError
 from .log_noise import LIBRDKAFKA_LOGGER, calm_client_logs
-from .records import Bounds, Fetched, Record, TopicPartition
+from .records import Bounds, Fetched, Record, RecordPosition, TopicPartition
 from .settings import KafkaSettings
 
 __all__ = ["ConfluentReader"]
@@ -23,6 +25,9 @@ _Message = (
     Any  # the stub types every part as optional, which holds only for messages never consumed
 )
 
+_BROKEN_BATCH = {ck.KafkaError._BAD_MSG, ck.KafkaError._BAD_COMPRESSION}
+_BESIDE = {ck.KafkaError._AUTO_OFFSET_RESET, ck.KafkaError.OFFSET_OUT_OF_RANGE}
+_HARMLESS = _BROKEN_BATCH | {ck.KafkaError._PARTITION_EOF}
 _SLICE = 0.1
 _MAX_BATCH = 500
 
@@ -32,6 +37,9 @@ class ConfluentReader:
 
     Every call of librdkafka that may block runs on the reader's own thread, one after another; what it
     consumed lies in ``_ready`` until a `fetch` takes it, so that a cancelled `fetch` loses nothing.
+
+    After a broken batch librdkafka reads on at a wrong place and says nothing of the batch's end, so a
+    `Gap` is measured by reading from offsets around it; nothing is handed over meanwhile.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -43,6 +51,10 @@ class ConfluentReader:
         self._next: dict[TopicPartition, int] = {}
         self._parked: set[TopicPartition] = set()
         self._known: set[TopicPartition] = set()
+        self._gaps: dict[TopicPartition, Gap] = {}
+        self._to_seek: dict[TopicPartition, int] = {}
+        self._skipped: list[RecordPosition] = []
+        self._sought_missing_at = 0.0
         self._assigning = asyncio.Lock()
         self._silence = 0.0
 
@@ -74,6 +86,7 @@ class ConfluentReader:
             new = starts.keys() - kept
             self._next = {tp: self._next[tp] if tp in kept else at for tp, at in starts.items()}
             self._parked.clear()
+            self._forget(gone)
             if gone or new:
                 await self._in_thread(self._replace, gone, {tp: starts[tp] for tp in new})
 
@@ -81,8 +94,10 @@ class ConfluentReader:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + max_wait
         await asyncio.sleep(0)
+        await self._look_for_missing(loop.time())
         while True:
             began = loop.time()
+            await self._seek()
             if not self._ready:
                 wait = min(_SLICE, max(0.0, deadline - began))
                 await self._in_thread(self._consume, min(max_records, _MAX_BATCH), wait)
@@ -140,16 +155,68 @@ class ConfluentReader:
         ready = self._ready
         while ready and len(records) < max_records:
             error = ready[0].error()
-            if error is not None and moved and error.code() != ck.KafkaError._PARTITION_EOF:
+            tp = _where(ready[0])
+            if tp in self._to_seek or (tp in self._gaps and self._look(ready[0], tp, moved)):
+                ready.popleft()
+                continue
+            if moved and error is not None and error.code() not in _HARMLESS:
                 break  # hand these over first; the next fetch reports it
             message = ready.popleft()
-            tp = _where(message)
             if error is not None:
                 self._note(error, message, tp, moved)
             elif tp in self._next and message.offset() >= self._next[tp]:
-                records.append(_record(message, tp))
                 self._next[tp] = moved[tp] = message.offset() + 1
-        return Fetched(records, moved)
+                self._append(records, message, tp)
+        skipped, self._skipped = self._skipped, []
+        return Fetched(records, moved, skipped)
+
+    def _append(self, records: list[Record], message: _Message, tp: TopicPartition) -> None:
+        try:
+            records.append(_record(message, tp))
+        except (SystemError, UnicodeDecodeError):  # a header name; to ask twice would crash
+            self._skipped.append(RecordPosition(*tp, message.offset()))
+
+    def _look(
+        self, message: _Message, tp: TopicPartition, moved: dict[TopicPartition, int]
+    ) -> bool:
+        """Learn from what came first at a gap's probe; whether that is all there is to do."""
+        error, gap = message.error(), self._gaps[tp]
+        if error is not None and error.code() not in _HARMLESS | _BESIDE:
+            return False
+        if error is not None and error.code() in _BESIDE and message.offset() != gap.probe:
+            self._to_seek[tp] = gap.probe
+            return True
+        is_broken = error is not None and error.code() in _BROKEN_BATCH
+        gap = gap.seen(broken=is_broken and message.offset() == gap.base)
+        self._gaps[tp] = gap
+        self._to_seek[tp] = gap.probe
+        if gap.is_measured:
+            del self._gaps[tp]
+            self._skipped.append(RecordPosition(*tp, max(gap.base, self._next[tp])))
+            self._next[tp] = moved[tp] = gap.probe
+        return True
+
+    def _find_gap(self, message: _Message, tp: TopicPartition) -> None:
+        if tp not in self._next or tp in self._parked:
+            return
+        base = message.offset()
+        gap = Gap(base, max(base, self._next[tp]))
+        self._gaps[tp] = gap
+        self._to_seek[tp] = gap.probe
+
+    async def _seek(self) -> None:
+        if not self._to_seek:
+            return
+        async with self._assigning:
+            seeking = {tp: at for tp, at in self._to_seek.items() if tp in self._next}
+            await self._in_thread(self._replace, list(seeking), seeking)
+            self._to_seek.clear()
+
+    def _forget(self, gone: Iterable[TopicPartition]) -> None:
+        """Drop what is known of broken batches in partitions that begin anew, or are gone."""
+        for tp in gone:
+            self._gaps.pop(tp, None)
+            self._to_seek.pop(tp, None)
 
     def _note(
         self,
@@ -163,17 +230,26 @@ class ConfluentReader:
         if code == ck.KafkaError._PARTITION_EOF:
             if tp in self._next and message.offset() > self._next[tp]:
                 self._next[tp] = moved[tp] = message.offset()
-        elif code in (ck.KafkaError._AUTO_OFFSET_RESET, ck.KafkaError.OFFSET_OUT_OF_RANGE):
-            self._park(tp)
+        elif code in _BROKEN_BATCH:
+            self._find_gap(message, tp)
+        elif code in _BESIDE:
+            self._on_beside(tp, message.offset())
         elif not error.retriable():
-            fault = translate(error, f"reading {tp.topic}[{tp.partition}]")
+            fault = translate(error, f"reading {tp.topic}[{tp.partition}]", topic=tp.topic)
             if isinstance(fault, UnknownTopicError):
-                self._known.discard(tp)
+                self._known -= {known for known in self._known if known.topic == tp.topic}
             raise fault
 
-    def _park(self, tp: TopicPartition) -> None:
+    def _on_beside(self, tp: TopicPartition, offset: int) -> None:
+        """Where librdkafka was wrong about its place, after a broken batch, it is put right and asked again."""
         if tp not in self._next or tp in self._parked:
             return
+        if offset != self._next[tp]:
+            self._to_seek[tp] = self._next[tp]
+            return
+        self._park(tp)
+
+    def _park(self, tp: TopicPartition) -> None:
         self._parked.add(tp)
         raise OffsetOutOfRangeError(
             f"offset {self._next[tp]} of {tp.topic}[{tp.partition}] is not in its log: "
@@ -189,6 +265,14 @@ class ConfluentReader:
         if self._next and self._silence >= self._settings.silence_timeout:
             await self._check_exist()
             self._silence = 0.0
+
+    async def _look_for_missing(self, now: float) -> None:
+        """Ask now and then whether all topics still exist: others flow on beside a missing one."""
+        if now - self._sought_missing_at < self._settings.silence_timeout:
+            return
+        self._sought_missing_at = now
+        with contextlib.suppress(BrokerUnavailableError):  # `_listen` judges of that
+            await self._check_exist()
 
     async def _check_exist(self) -> None:
         try:

@@ -36,7 +36,8 @@ class ConfluentWriter:
         count = self.partitions_of(record.topic)
         if not 0 <= record.partition < count:
             raise UnknownTopicError(
-                f"topic {record.topic!r} has no partition {record.partition}: it has {count}"
+                f"topic {record.topic!r} has no partition {record.partition}: it has {count}",
+                topic=record.topic,
             )
         try:
             self._queue(record)
@@ -82,7 +83,7 @@ class ConfluentWriter:
             ) from error
 
     def _queue(self, record: NewRecord) -> None:
-        with translated(f"writing to {record.topic}[{record.partition}]"):
+        with translated(f"writing to {record.topic}[{record.partition}]", topic=record.topic):
             self._producer.produce(
                 record.topic,
                 value=record.value,
@@ -96,7 +97,9 @@ class ConfluentWriter:
     def _delivered(self, error: ck.KafkaError | None, message: Any) -> None:
         if error is None or self._failure is not None:
             return
-        self._failure = translate(error, f"writing to {message.topic()}[{message.partition()}]")
+        self._failure = translate(
+            error, f"writing to {message.topic()}[{message.partition()}]", topic=message.topic()
+        )
         if isinstance(self._failure, UnknownTopicError):
             self._partitions_by_topic.pop(message.topic(), None)
 
@@ -105,6 +108,8 @@ class ConfluentWriter:
         if self._admin is None:
             self._admin = admin_client(self._settings)
         timeout = self._settings.request_timeout
-        with translated(f"asking Kafka at {self._settings.bootstrap} for topic {topic!r}"):
+        with translated(
+            f"asking Kafka at {self._settings.bootstrap} for topic {topic!r}", topic=topic
+        ):
             asked = self._admin.describe_topics(TopicCollection([topic]), request_timeout=timeout)
             return len(asked[topic].result(timeout).partitions)

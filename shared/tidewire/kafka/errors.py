@@ -22,7 +22,11 @@ class BrokerUnavailableError(KafkaError):
 
 
 class UnknownTopicError(KafkaError):
-    """The topic, or the partition, does not exist."""
+    """The topic, or the partition, does not exist; ``topic`` names it where it is known."""
+
+    def __init__(self, message: str, *, topic: str | None = None) -> None:
+        super().__init__(message)
+        self.topic = topic
 
 
 class TopicExistsError(KafkaError):

@@ -47,7 +47,7 @@ class MemoryBroker:
     """Topics and logs shared by the clients it makes; safe to use from several threads.
 
     What a broker does by itself a test does here by hand: `truncate_before`, `compact`, `append_hole`
-    (a control record or an aborted transaction), `set_available`, `hold_acknowledgements`.
+    (a control record or an aborted transaction), `append_undecodable`, `set_available`, `hold_acknowledgements`.
     """
 
     def __init__(self, *, now_ms: Callable[[], int] = _unix_ms) -> None:
@@ -101,6 +101,11 @@ class MemoryBroker:
         """Use up one offset without a record, as a control record does."""
         with self._changing():
             self._log(where).append_hole()
+
+    def append_undecodable(self, where: TopicPartition) -> RecordPosition:
+        """Store a record that no reader can decode, as one with a broken header name is."""
+        with self._changing():
+            return RecordPosition(*where, self._log(where).append_undecodable())
 
     # What its clients ask.
 
@@ -195,13 +200,14 @@ class MemoryBroker:
     def _topic(self, name: str) -> _Topic:
         topic = self._topics.get(name)
         if topic is None:
-            raise UnknownTopicError(f"topic {name!r} does not exist: make it first")
+            raise UnknownTopicError(f"topic {name!r} does not exist: make it first", topic=name)
         return topic
 
     def _log(self, where: TopicPartition) -> MemoryLog:
         logs = self._topic(where.topic).logs
         if not 0 <= where.partition < len(logs):
             raise UnknownTopicError(
-                f"topic {where.topic!r} has no partition {where.partition}: it has {len(logs)}"
+                f"topic {where.topic!r} has no partition {where.partition}: it has {len(logs)}",
+                topic=where.topic,
             )
         return logs[where.partition]

@@ -79,20 +79,22 @@ class MemoryReader:
         self._broker.check_available()
         records: list[Record] = []
         moved: dict[TopicPartition, int] = {}
+        undecodable: list[RecordPosition] = []
         for tp in self._flowing():
             log = self._broker.log(tp)
             if not log.has(self._next[tp]):
-                self._park(tp, records)
+                self._park(tp, moved)
                 continue
             found, after = log.read(self._next[tp], max_records - len(records))
             records += found
+            undecodable += log.undecodable(self._next[tp], after)
             if after != self._next[tp]:
                 moved[tp] = after
         self._next |= moved
-        return Fetched(records, moved)
+        return Fetched(records, moved, undecodable)
 
-    def _park(self, tp: TopicPartition, records: Sequence[Record]) -> None:
-        if records:
+    def _park(self, tp: TopicPartition, moved: Mapping[TopicPartition, int]) -> None:
+        if moved:
             return  # hand these over first; the next fetch reports it
         self._parked.add(tp)
         bounds = self._broker.bounds(tp)
@@ -172,7 +174,8 @@ class MemorySyncWriter:
         count = self._partitions_by_topic.get(record.topic) or self.partitions_of(record.topic)
         if not 0 <= record.partition < count:
             raise UnknownTopicError(
-                f"topic {record.topic!r} has no partition {record.partition}: it has {count}"
+                f"topic {record.topic!r} has no partition {record.partition}: it has {count}",
+                topic=record.topic,
             )
         _check_size(record, self._max_record_bytes)
         if len(self._buffer) >= self._buffer_records:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from .records import Bounds, NewRecord, Record
+from .records import Bounds, NewRecord, Record, RecordPosition
 
 __all__ = ["MemoryLog"]
 
@@ -19,6 +19,7 @@ class MemoryLog:
         self._partition = partition
         self._start = 0
         self._entries: list[Record | None] = []
+        self._undecodable: list[int] = []
 
     @property
     def bounds(self) -> Bounds:
@@ -42,6 +43,18 @@ class MemoryLog:
     def append_hole(self) -> int:
         self._entries.append(None)
         return self.bounds.end - 1
+
+    def append_undecodable(self) -> int:
+        self._undecodable.append(self.append_hole())
+        return self._undecodable[-1]
+
+    def undecodable(self, first: int, end: int) -> list[RecordPosition]:
+        """What cannot be decoded at ``first`` ≤ offset < ``end``."""
+        return [
+            RecordPosition(self._topic, self._partition, offset)
+            for offset in self._undecodable
+            if first <= offset < end
+        ]
 
     def has(self, offset: int) -> bool:
         """Whether a reader may stand at an offset: in the log, or at its end."""
@@ -70,6 +83,7 @@ class MemoryLog:
         cut = min(max(offset, self._start), self.bounds.end)
         del self._entries[: cut - self._start]
         self._start = cut
+        self._undecodable = [offset for offset in self._undecodable if offset >= cut]
 
     def compact(self) -> None:
         """Keep the newest record of each key."""

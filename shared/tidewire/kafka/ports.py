@@ -33,7 +33,7 @@ class RecordReader(Protocol):
         A partition that was assigned before keeps its own next offset, whatever ``starts`` says of it;
         a new one starts at ``starts``. No record of a kept partition is lost or handed over twice. A
         partition that was reported as out of range is not kept: it starts anew at ``starts``.
-        Raises `UnknownTopicError` and, for topics never seen before, `BrokerUnavailableError`; the set
+        Raises `UnknownTopicError`, which names the topic, and, for topics never seen before, `BrokerUnavailableError`; the set
         is then unchanged.
         """
         ...
@@ -41,10 +41,16 @@ class RecordReader(Protocol):
     async def fetch(self, *, max_records: int, max_wait: float) -> Fetched:
         """Wait at most ``max_wait`` seconds for records; an empty result is not an error.
 
+        A record that cannot be decoded (a header name that is not UTF-8) is passed over and reported in
+        `Fetched.undecodable`, once; so is, as one, a batch whose checksum or compression is broken. The
+        records around it come in order, without loss or doubles, and it is not counted in ``max_records``.
+
         Raises `OffsetOutOfRangeError` once when a partition's position is not in its log (never jumps;
         that partition stands still until the next `assign`, the others flow on),
         `BrokerUnavailableError` when no broker answers, `UnknownTopicError` when an assigned topic or
-        partition is not (any longer) there; all leave the reader usable. Cancelling loses no record.
+        partition is not (any longer) there, also while others flow; it names the topic, and after an
+        `assign` without that topic the others go on. All leave the reader usable. Cancelling loses no
+        record.
         """
         ...
 

@@ -51,7 +51,7 @@ class NewRecord(NamedTuple):
 
 
 class RecordPosition(NamedTuple):
-    """Where an acknowledged record was written."""
+    """Where a record stands."""
 
     topic: str
     partition: int
@@ -71,10 +71,13 @@ class Fetched:
 
     ``records`` are in order within a partition. ``next_offsets`` holds, for every partition that moved
     (also by control records or compaction holes that yield no record), the next offset to read.
+    ``undecodable`` names what was passed over because nobody can decode it: each such record, or the
+    first offset read of a batch that is broken as a whole. ``next_offsets`` lies beyond all of it.
     """
 
     records: Sequence[Record]
     next_offsets: Mapping[TopicPartition, int]
+    undecodable: Sequence[RecordPosition] = ()
 
 
 @dataclass(frozen=True, slots=True)

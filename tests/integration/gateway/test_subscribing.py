@@ -7,6 +7,7 @@ import pytest
 
 from harness.gateway import FrameClient, Gateway, MemoryTopics
 from tidewire.kafka.partitioning import partition_of
+from tidewire.kafka.records import TopicPartition
 
 
 def partition(group: str) -> int:
@@ -346,6 +347,20 @@ async def test_broker_that_goes_away_makes_subscriptions_stale_and_back_live_wit
     kinds = {message["type"]: message["payload"] for message in seen}
     assert kinds["status"]["state"] == "live"
     assert [e["data"] for e in kinds["updates"]["events"]] == [1]
+
+
+async def test_record_that_no_client_can_decode_is_skipped_and_counted(
+    gateway: Gateway, topics: MemoryTopics
+) -> None:
+    async with gateway.connect() as client:
+        await client.subscribe("notices", mode="every")
+        await topics.publish("notices", "k", 1)
+        topics.broker.append_undecodable(TopicPartition("notices", 0))
+        await topics.publish("notices", "k", 3)
+        seen = await updates_until(client, "k", 3)
+    assert [e["offset"] for e in seen] == [[0, 0], [0, 2]]
+    metrics = gateway.node.instruments.metrics.render()[0].decode()
+    assert 'tidewire_events_rejected_total{reason="undecodable"} 1.0' in metrics
 
 
 async def test_topic_that_is_missing_hinders_no_other(
