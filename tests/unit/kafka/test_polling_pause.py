@@ -1,13 +1,11 @@
 """A broker that answers empty fetches at once is not asked thousands of times a second."""
 
-import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka.protocol.fetch import FetchRequest
 
-from tidewire.kafka import aiokafka_tolerance
 from tidewire.kafka.aiokafka_tolerance import _Answers, _Tap
 
 
@@ -28,7 +26,8 @@ def test_empty_answer_at_once_makes_a_pause(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(aiokafka_tolerance.asyncio, "sleep", sleep)
-    request = object.__new__(FetchRequest)
-    asyncio.run(_Tap(Broker(payload), _Answers(lambda _: None)).send(0, request))
+    monkeypatch.setattr("tidewire.kafka.aiokafka_tolerance.asyncio.sleep", sleep)
+    tap = _Tap(Broker(payload), _Answers(lambda _: None))
+    with pytest.raises(StopIteration):
+        tap.send(0, object.__new__(FetchRequest)).send(None)
     assert len(slept) == pauses
