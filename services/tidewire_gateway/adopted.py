@@ -45,7 +45,7 @@ class Adopter(Protocol):
         ...
 
     def on_closing(self) -> None:
-        """The peer closes, or broke the protocol: nothing more may be written."""
+        """The connection is about to end: nothing more may be written. May be told more than once."""
         ...
 
     def on_lost(self) -> None:
@@ -125,6 +125,7 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
         elif _is_utf8(data):
             self.adopter.on_text(data)
         else:
+            self.adopter.on_closing()
             self.close(_INVALID_UTF8, "invalid UTF-8")
 
     def handle_pong(self, event: Frame) -> None:
@@ -196,6 +197,7 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
         """The endpoint broke: 500 before the upgrade, 1011 after it."""
         self.send_500_response()
         if self.adopter is not None:
+            self.adopter.on_closing()
             self.close(_INTERNAL_ERROR, "internal error")
         else:
             self.transport.close()
@@ -213,14 +215,18 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
         unused.scope = unused.request = unused.response = None
 
 
-def bytes_acknowledged(transport: asyncio.Transport) -> int | None:
-    """How many bytes the peer has acknowledged so far, where the system tells (Linux, TCP)."""
+def bytes_acknowledged(transport: asyncio.Transport) -> int:
+    """How many bytes the peer has acknowledged so far (Linux, TCP).
+
+    Where the system does not tell: a number that moves with the bytes that are still unsent here.
+    """
     sock = transport.get_extra_info("socket")
     option = getattr(socket, "TCP_INFO", None)
-    if sock is None or option is None or sock.fileno() < 0:
-        return None
-    info = sock.getsockopt(socket.IPPROTO_TCP, option, _ACKED_AT + 8)
-    return int.from_bytes(info[_ACKED_AT:], sys.byteorder) if len(info) == _ACKED_AT + 8 else None
+    if sock is not None and option is not None and sock.fileno() >= 0:
+        info = sock.getsockopt(socket.IPPROTO_TCP, option, _ACKED_AT + 8)
+        if len(info) == _ACKED_AT + 8:
+            return int.from_bytes(info[_ACKED_AT:], sys.byteorder)
+    return -transport.get_write_buffer_size()
 
 
 def _bound_kernel_buffer(transport: asyncio.Transport) -> None:

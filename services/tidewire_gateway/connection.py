@@ -46,12 +46,13 @@ class Connection:
     """
 
     __slots__ = (
+        "_acknowledged_at_beat",
+        "_acknowledged_when_congested",
         "_beat_at",
         "_has_said_goaway",
         "_heartbeat",
         "_loop",
         "_node",
-        "_progress",
         "_protocol",
         "_replied_at",
         "_session",
@@ -82,7 +83,8 @@ class Connection:
         self._replied_at = now
         self._has_said_goaway = False
         self._stalls_at = float("inf")
-        self._progress: int | None = None
+        self._acknowledged_at_beat = 0
+        self._acknowledged_when_congested = 0
         self._timer = self._loop.call_at(self._next_due(), self._on_timer)
         node.opened(self)
 
@@ -102,7 +104,7 @@ class Connection:
 
     def on_congested(self) -> None:
         self.is_congested = True
-        self._has_progressed()
+        self._acknowledged_when_congested = bytes_acknowledged(self._protocol.transport)
         self._stalls_at = self._loop.time() + self._node.limits.stall_timeout
         self._schedule()
 
@@ -181,6 +183,7 @@ class Connection:
             self._welcome(request_id, ttl)
         else:
             self._reply(encode_refreshed(request_id, round((ttl or 0.0) * 1000)))
+            self._node.delivery.rights_changed(self)
 
     def _welcome(self, request_id: int | None, ttl: float | None) -> None:
         node = self._node
@@ -219,9 +222,11 @@ class Connection:
     def _on_timer(self) -> None:
         now = self._loop.time()
         if now >= self._stalls_at:
-            if not self._has_progressed():
+            acknowledged = bytes_acknowledged(self._protocol.transport)
+            if acknowledged == self._acknowledged_when_congested:
                 self._protocol.abort()
                 return
+            self._acknowledged_when_congested = acknowledged
             self._stalls_at = now + self._node.limits.stall_timeout
         if now >= self._beat_at:
             self._beat(now)
@@ -230,16 +235,10 @@ class Connection:
             self._on_deadline(deadline, now)
         self._schedule()
 
-    def _has_progressed(self) -> bool:
-        """Whether the peer has taken bytes since the last time we looked."""
-        before, self._progress = self._progress, bytes_acknowledged(self._protocol.transport)
-        return before is not None and self._progress is not None and self._progress > before
-
     def _beat(self, now: float) -> None:
         interval = self._node.limits.ping_interval
         self._beat_at = now + interval
-        if self._protocol.transport.get_write_buffer_size() and self._has_progressed():
-            self._heartbeat.sign_of_life()
+        self._look_for_life()
         nonce = secrets.token_bytes(_NONCE_BYTES)
         if self._heartbeat.beat(nonce, now) is Beat.DEAD:
             self.close(CloseCode.NO_PONG, "no pong came back")
@@ -247,6 +246,14 @@ class Connection:
         self._protocol.ping(nonce)
         if not self._has_written_since(now - interval):
             self._reply(encode_ping())
+
+    def _look_for_life(self) -> None:
+        """A peer that takes bytes is alive, though its pong may stand behind what it has not read."""
+        acknowledged = bytes_acknowledged(self._protocol.transport)
+        has_unsent = self._protocol.transport.get_write_buffer_size() > 0
+        if has_unsent and acknowledged != self._acknowledged_at_beat:
+            self._heartbeat.sign_of_life()
+        self._acknowledged_at_beat = acknowledged
 
     def _has_written_since(self, instant: float) -> bool:
         return self._replied_at > instant or any(

@@ -19,7 +19,7 @@ from .core.feeds import Feed, Topology
 from .core.intervals import grant_interval_ms
 from .core.limits import Limits
 from .core.recovery import catch_up, start_fresh
-from .core.resolving import resolve
+from .core.resolving import may_read, resolve
 from .core.subscriptions import Subscription, SubscriptionState
 from .fanout import Fanout
 from .instruments import Instruments
@@ -110,6 +110,16 @@ class Delivery:
             request.id, sub=request.sub, code="requested", reason="the client unsubscribed"
         )
         subscriber.write(text_frame(reply))
+
+    def rights_changed(self, subscriber: Subscriber) -> None:
+        """The connection has other credentials: what they do not cover ends."""
+        for sub, subscription in list(subscriber.subscriptions.items()):
+            stream = self._streams[subscription.feed.key.channel.stream]
+            if not may_read(stream, subscriber.identity, subscription.channel):
+                self._end(subscriber, subscription)
+                reason = f"the new token does not allow {subscription.channel}"
+                end = encode_unsubscribed(None, sub=sub, code=ErrorCode.FORBIDDEN, reason=reason)
+                subscriber.write(text_frame(end))
 
     def drop(self, subscriber: Subscriber) -> None:
         """The connection has ended, and all its subscriptions with it."""

@@ -8,20 +8,18 @@ import asyncio
 import contextlib
 import json
 import math
-import signal
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final, TextIO
 
 from tidewire.config.errors import ConfigError
 from tidewire.config.streams import Stream
 from tidewire.config.streams_file import load_streams
+from tidewire.dev.signals import StopRequest
 from tidewire.errors import TidewireError
 from tidewire.kafka.aiokafka_clients import AiokafkaReader
 from tidewire.kafka.settings import KafkaSettings
@@ -54,17 +52,9 @@ class Options:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     started_at = time.monotonic()
-    stop = threading.Event()
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
     try:
-        options = _parse(arguments)
-        dataset = Dataset.load()
-        return _run(options, dataset, stop, started_at)
+        with StopRequest() as stop:
+            return _run(_parse(arguments), Dataset.load(), stop, started_at)
     except (ConfigError, DatasetError) as error:
         sys.stderr.write(f"tidewire_flights: {error}\n")
         return 2
@@ -73,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _run(options: Options, dataset: Dataset, stop: threading.Event, started_at: float) -> int:
+def _run(options: Options, dataset: Dataset, stop: StopRequest, started_at: float) -> int:
     point, stale_keys = asyncio.run(_where_to_begin(options, dataset))
     start = begin(dataset, point, BoardRules())
     with Publisher.connect(options.kafka, options.streams, source=SOURCE) as publisher:
@@ -86,7 +76,7 @@ def _run(options: Options, dataset: Dataset, stop: threading.Event, started_at: 
     return 0
 
 
-def _play(options: Options, replay: Replay, stop: threading.Event) -> None:
+def _play(options: Options, replay: Replay, stop: StopRequest) -> None:
     """Step at each tick until ``stop``; the clock's row goes out every second and at the end."""
     stepped_at = reported_at = logged_at = time.monotonic()
     while not stop.wait(_TICK):

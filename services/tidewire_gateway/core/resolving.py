@@ -14,7 +14,7 @@ from tidewire.protocol.frames import Subscribe
 from .feeds import FeedKey
 from .intervals import grant_interval_ms
 
-__all__ = ["channel_partitions", "resolve"]
+__all__ = ["channel_partitions", "may_read", "resolve"]
 
 
 def resolve(
@@ -26,7 +26,7 @@ def resolve(
     """
     channel = parse_channel(request.channel)
     stream = streams.get(channel.stream)
-    if stream is None or not _may_read(stream, identity, request.channel):
+    if stream is None or not may_read(stream, identity, request.channel):
         raise _refusal(stream, identity, request)
     if channel.group is not None and stream.group == "none":
         raise _fault(
@@ -50,7 +50,8 @@ def channel_partitions(channel: Channel, partitions: int) -> tuple[int, ...]:
     return (partition_of(channel.group.encode(), partitions),)
 
 
-def _may_read(stream: Stream, identity: Identity | None, channel: str) -> bool:
+def may_read(stream: Stream, identity: Identity | None, channel: str) -> bool:
+    """Whether a client may have a channel; ``identity`` None is an anonymous one."""
     if stream.public:
         return True
     return identity is not None and identity.may(Action.SUBSCRIBE, channel)

@@ -125,8 +125,10 @@ async def test_oversize_frame_closes_1009(gateway: Gateway) -> None:
 
 async def test_invalid_utf8_closes_1007(gateway: Gateway) -> None:
     async with gateway.connect() as client:
+        await client.subscribe("flights")
         await client.connection.send(b"\xff\xfe", text=True)
         assert (await client.closed())[0] == 1007
+        assert counted(gateway, "tidewire_subscriptions") == 0
 
 
 @pytest.mark.parametrize("parameter", ["token", "access_token", "Authorization"])
@@ -196,6 +198,28 @@ async def test_token_that_runs_out_closes_unless_refreshed(
         assert (await busy.expect("refreshed"))["expires_in_ms"] > 50_000
         assert (await idle.closed())[0] == 3005
         await busy.subscribe("flights")
+
+
+async def test_refreshed_token_with_fewer_rights_ends_what_it_does_not_cover(
+    make_gateway: Any, tmp_path: Path
+) -> None:
+    key = ensure_key(tmp_path / "token.key")
+    both = {"secret/*": [Action.SUBSCRIBE]}
+    one = {"secret/b": [Action.SUBSCRIBE]}
+    async with (
+        make_gateway(token_key_file=tmp_path / "token.key") as gateway,
+        gateway.connect(token=issue_token(key, "ann", both, ttl=60)) as client,
+    ):
+        ended = (await client.subscribe("secret/a", snapshot=False))["sub"]
+        await client.subscribe("secret/b", snapshot=False)
+        await client.send("refresh", token=issue_token(key, "ann", one, ttl=60))
+        await client.expect("refreshed")
+        assert await client.expect("unsubscribed") == {
+            "sub": ended,
+            "code": "forbidden",
+            "reason": "the new token does not allow secret/a",
+        }
+        assert counted(gateway, "tidewire_subscriptions") == 1
 
 
 async def test_pings_measure_the_round_trip_and_quiet_links_get_a_message(
