@@ -17,6 +17,7 @@ from tidewire.kafka.ports import RecordReader, TopicAdmin
 from tidewire.telemetry.metrics import create_metrics
 
 from .core.history import History
+from .daemon_call import call_in_daemon_thread
 from .endpoint import make_router
 from .instruments import Instruments
 from .node import Node
@@ -24,6 +25,7 @@ from .settings import GatewaySettings
 
 __all__ = ["Clients", "create_app", "create_internal_app"]
 
+_CLOSE_TIMEOUT = 1.0
 _GENERATION_0 = 50_000
 """Allocations between two young collections: handshakes make few cycles, and a pass costs all of them."""
 
@@ -72,7 +74,9 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
         finally:
             task.cancel()
             await asyncio.wait([task])
-            await asyncio.to_thread(admin.close)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_TIMEOUT):
+                    await call_in_daemon_thread(admin.close)
 
     app = FastAPI(title="Tidewire gateway", version=__version__, lifespan=lifespan)
     app.state.instruments = instruments

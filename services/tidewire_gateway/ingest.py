@@ -77,7 +77,7 @@ class Ingest:
         """Begin a partition at ``start``; it is live once everything below ``bounds.end`` was read."""
         for source in self._by_topic[partition.topic]:
             source.topology.logs[partition.partition] = PartitionLog(
-                start, is_table=source.stream.table
+                start, is_table=source.stream.table, kept_from=bounds.start
             )
             source.live_from[partition.partition] = bounds.end
             self._check_live(source, partition.partition)

@@ -11,6 +11,7 @@ from tidewire.kafka.records import TopicState
 from tidewire.telemetry.logging import get_logger
 
 from .core.feeds import Topology
+from .daemon_call import call_in_daemon_thread
 
 __all__ = ["Topologies"]
 
@@ -41,9 +42,7 @@ class Topologies:
         failures = 0
         while True:
             try:
-                states = await asyncio.to_thread(
-                    self._admin.describe, [s.topic for s in self._streams.values()]
-                )
+                states = await call_in_daemon_thread(self._describe)
             except KafkaError as error:
                 if failures == 0:
                     _log.warning("topics unknown", error=str(error))
@@ -51,6 +50,9 @@ class Topologies:
             else:
                 failures = 0 if self._learn(states) else failures + 1
             await asyncio.sleep(_POLL_INTERVAL if failures == 0 else _back_off(failures))
+
+    def _describe(self) -> Mapping[str, TopicState]:
+        return self._admin.describe([stream.topic for stream in self._streams.values()])
 
     def _learn(self, states: Mapping[str, TopicState]) -> bool:
         """Take in what the broker says; returns whether every topic is there."""

@@ -111,6 +111,7 @@ class VirtualLog:
     partitions: int
     now_ms: int = 1_700_000_000_000
     records: dict[int, list[Record]] = field(default_factory=dict)
+    kept_from: int = 0
 
     def publish(self, partition: int, key: str, value: bytes | None) -> Record:
         held = self.records.setdefault(partition, [])
@@ -204,7 +205,7 @@ class VirtualNode:
         tell_ends({TopicPartition(self.log.topic, p): self.log.end(p) for p in self._read})
 
     def _open(self, partition: int) -> None:
-        bounds = Bounds(0, self.log.end(partition))
+        bounds = Bounds(self.log.kept_from, self.log.end(partition))
         self._ingest.open(TopicPartition(self.log.topic, partition), self._read[partition], bounds)
 
     def read(self, partition: int, count: int) -> None:
@@ -253,6 +254,7 @@ class VirtualClient:
         self.delivered: list[tuple[int, int]] = []
         self.statuses: list[str] = []
         self.gaps = 0
+        self.gap_reasons: list[str | None] = []
         self.duplicates = 0
         self.moments: list[Moment] = []
         self._is_update = False
@@ -304,6 +306,7 @@ class VirtualClient:
             self.delivered += [(e.partition, e.offset) for e in fresh]
         elif isinstance(message, GapNotice):
             self.gaps += 1
+            self.gap_reasons.append(message.gap.reason)
             self.state.gap(message)
         else:
             assert isinstance(message, Status), message

@@ -15,7 +15,8 @@ class PartitionLog:
     """Log and table of one partition.
 
     ``next_offset`` is the next offset to be read; the log is complete from ``complete_from`` on; `changes`
-    is complete from ``floor`` on (below it tombstones may be gone). ``newest`` keeps, per group, entity →
+    is complete from ``floor`` on (below it tombstones may be gone); Kafka itself began at ``kept_from`` when
+    the partition was opened. ``newest`` keeps, per group, entity →
     event in the order of offsets: an update moves its entity to the end, so what changed since an offset
     is read off the end at the cost of what changed.
     """
@@ -26,13 +27,15 @@ class PartitionLog:
         "complete_from",
         "floor",
         "is_table",
+        "kept_from",
         "log",
         "newest",
         "next_offset",
     )
 
-    def __init__(self, start: int, *, is_table: bool) -> None:
+    def __init__(self, start: int, *, is_table: bool, kept_from: int = 0) -> None:
         self.is_table = is_table
+        self.kept_from = kept_from
         self.next_offset = start
         self.complete_from = start
         self.floor = start
@@ -110,10 +113,6 @@ class PartitionLog:
                 found.append(event)
         found.reverse()
         return found
-
-    @property
-    def entities(self) -> int:
-        return sum(map(len, self.newest.values()))
 
     def _groups(self, group: str | None) -> Iterable[dict[str, Event]]:
         if group is None:

@@ -111,6 +111,8 @@ def _missed(feed: Feed, since: Position) -> tuple[Gap, GapReason] | None:
             reason = GapReason.TRUNCATED
         elif offset < _first(feed, log):
             gap[partition] = (offset, _first(feed, log))
+            if offset < log.kept_from:
+                reason = GapReason.RETENTION
     return (gap, reason) if gap else None
 
 
@@ -123,9 +125,7 @@ def _events_since(feed: Feed, offsets: Mapping[int, int]) -> list[Event]:
     group = feed.key.channel.group
     found: list[Event] = []
     for partition in feed.partitions:
-        log = feed.topology.logs.get(partition)
-        if log is None:
-            continue
+        log = feed.topology.logs[partition]
         offset = offsets.get(partition, 0)
         read = log.events_since if feed.key.mode is Mode.EVERY else log.changed_since
         found.extend(read(offset, group))

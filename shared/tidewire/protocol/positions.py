@@ -24,12 +24,6 @@ class Position:
     epoch: str
     offsets: Mapping[int, int]
 
-    def merged(self, moved: "Position") -> "Position":
-        """This position with the partitions of ``moved``; another epoch replaces everything."""
-        if moved.epoch != self.epoch:
-            return moved
-        return Position(self.epoch, {**self.offsets, **moved.offsets})
-
     def to_wire(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "offsets": {str(p): o for p, o in self.offsets.items()}}
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from harness.gateway import FrameClient, Gateway, MemoryTopics
+from harness.waiting import eventually
 from tidewire.kafka.partitioning import partition_of
-from tidewire.kafka.records import TopicPartition
+from tidewire.kafka.records import NewRecord, TopicPartition
 
 
 def partition(group: str) -> int:
@@ -361,6 +362,37 @@ async def test_record_that_no_client_can_decode_is_skipped_and_counted(
     assert [e["offset"] for e in seen] == [[0, 0], [0, 2]]
     metrics = gateway.node.instruments.metrics.render()[0].decode()
     assert 'tidewire_events_rejected_total{reason="undecodable"} 1.0' in metrics
+
+
+async def test_records_that_went_before_they_were_read_are_an_announced_gap(
+    gateway: Gateway, topics: MemoryTopics
+) -> None:
+    async with gateway.connect() as client:
+        await client.subscribe("notices", mode="every")
+        for n in range(5):
+            topics.broker.append(NewRecord("notices", 0, b"k", b"%d" % n))
+        topics.broker.truncate_before(TopicPartition("notices", 0), 3)
+        seen = {}
+        while "updates" not in seen:
+            message = await client.receive()
+            seen[message["type"]] = message["payload"]
+    assert seen["gap"]["gap"] == {"0": [0, 3]}
+    assert seen["gap"]["reason"] == "retention"
+    assert [e["data"] for e in seen["updates"]["events"]] == [3, 4]
+
+
+async def test_connection_that_ends_while_its_topic_is_unknown_leaves_nothing(
+    topics: MemoryTopics, make_gateway: Any
+) -> None:
+    topics.broker.set_available(False)
+    async with make_gateway() as gateway:
+        async with gateway.connect() as gone, gateway.connect() as stays:
+            await gone.send("subscribe", channel="notices", mode="every")
+            await stays.send("subscribe", channel="notices", mode="every")
+            await gone.connection.close()
+            topics.broker.set_available(True)
+            await stays.expect("subscribed")
+        await eventually(lambda: not gateway.node.connections)
 
 
 async def test_topic_that_is_missing_hinders_no_other(

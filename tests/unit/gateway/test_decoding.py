@@ -118,6 +118,17 @@ def test_wide_data_is_not_deep() -> None:
     assert not Decoder(Stream(topic="t"), 100_000).decode(record(wide)).deleted
 
 
+def test_damaged_structured_event_and_other_headers() -> None:
+    headers = (("x", b"1"), ("content-type", b"application/cloudevents+json"))
+    for body in (b"{", b'{"data":"\xff"}'):
+        with pytest.raises(Rejected) as refused:
+            decoder().decode(record(body, headers=headers))
+        assert refused.value.reason is RejectReason.NOT_JSON
+    with pytest.raises(Rejected):
+        decoder(entity="header:device").decode(record(b"1", headers=(("other", b"1"),)))
+    assert decoder().decode(record(b"1", headers=(("content-type", b"text/plain"),))).entity
+
+
 def test_binary_cloudevent_is_no_json_event() -> None:
     headers = (("content-type", b"application/cloudevents+json"),)
     with pytest.raises(Rejected) as refused:

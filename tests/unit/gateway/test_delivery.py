@@ -88,6 +88,20 @@ def test_partition_that_begins_beyond_a_position_is_an_announced_gap() -> None:
     assert client.delivered == [(0, 6), (0, 7)]
 
 
+def test_gap_by_retention_is_named_so() -> None:
+    log = VirtualLog("t", 1)
+    node = make_node(log)
+    client = connect(node, mode="every")
+    for _ in range(8):
+        log.publish(0, "k", b"1")
+    node.let_go(0)
+    log.kept_from = 6
+    node.begin_anew(0, start=6)
+    node.read_all()
+    node.timers.settle()
+    assert client.gap_reasons == ["retention"]
+
+
 def test_congested_client_is_written_nothing_that_can_wait() -> None:
     log = VirtualLog("t", 1)
     node = make_node(log)

@@ -136,6 +136,24 @@ def test_peer_that_never_answers_is_dead_after_the_limit() -> None:
     assert beats == [Beat.PING, Beat.PING, Beat.DEAD]
 
 
+def test_pong_of_an_earlier_ping_counts_and_makes_older_ones_void() -> None:
+    heartbeat = Heartbeat(3)
+    for n in range(3):
+        heartbeat.beat(b"%d" % n, float(n))
+    assert heartbeat.pong(b"1", 5.0) == 4.0
+    assert heartbeat.pong(b"0", 6.0) is None
+    assert heartbeat.pong(b"2", 6.0) == 4.0
+
+
+def test_pings_that_nobody_answers_are_not_kept() -> None:
+    heartbeat = Heartbeat(2)
+    for n in range(10):
+        heartbeat.beat(b"%d" % n, 0.0)
+        heartbeat.sign_of_life()
+    assert heartbeat.pong(b"1", 1.0) is None
+    assert heartbeat.pong(b"8", 1.0) == 1.0
+
+
 def test_forged_or_stale_pong_counts_for_nothing() -> None:
     heartbeat = Heartbeat(1)
     assert heartbeat.pong(b"", 0.0) is None
