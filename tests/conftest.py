@@ -3,9 +3,14 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from harness.names import unique
 from tidewire.dev.brokers import apache_kafka, embedded_broker
+
+# How long an example takes says something of the machine, nothing of the code.
+settings.register_profile("tidewire", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tidewire")
 
 BROKER_FIXTURES = frozenset({"embedded_kafka", "real_kafka"})
 BROKER_TEST_TIMEOUT = 120.0
