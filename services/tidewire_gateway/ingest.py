@@ -131,10 +131,11 @@ class Ingest:
             return
         is_live = record.partition in source.topology.live
         self._history.append(log, event, _now_ms(), is_live=is_live)
-        if self._index.is_misplaced(source.name, event):
+        recipients = self._index.recipients(source.name, event)
+        if recipients.is_misplaced:
             self._instruments.misplaced.inc()
         now = self._timers.time()
-        for feed in self._index.wanting(source.name, event):
+        for feed in recipients.feeds:
             self._fanout.offer(feed, event, now)
 
     def _skip(self, reason: RejectReason, place: Record | RecordPosition) -> None:

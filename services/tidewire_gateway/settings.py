@@ -99,7 +99,5 @@ class GatewaySettings(ServiceSettings):
 
     @property
     def named_kafka(self) -> KafkaSettings:
-        """``kafka`` under the service's own name in the broker's logs, unless one was given."""
-        if "client_id" in self.kafka.model_fields_set:
-            return self.kafka
-        return self.kafka.model_copy(update={"client_id": f"tidewire-gateway-{self.node}"})
+        """``kafka`` under the service's own name, unless one was given."""
+        return self.kafka.named(f"tidewire-gateway-{self.node}")

@@ -57,7 +57,5 @@ class PublisherSettings(ServiceSettings):
 
     @property
     def named_kafka(self) -> KafkaSettings:
-        """``kafka`` under the service's own name in the broker's logs, unless one was given."""
-        if "client_id" in self.kafka.model_fields_set:
-            return self.kafka
-        return self.kafka.model_copy(update={"client_id": "tidewire-publisher"})
+        """``kafka`` under the service's own name, unless one was given."""
+        return self.kafka.named("tidewire-publisher")

@@ -1,11 +1,19 @@
 """All feeds of a node: found by what they carry, by number, and by the events they want."""
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from .events import Event
 from .feeds import Feed, FeedKey, Topology
 
-__all__ = ["FeedIndex"]
+__all__ = ["FeedIndex", "Recipients"]
+
+
+class Recipients(NamedTuple):
+    """Who gets an event; ``is_misplaced``: a channel that is watched misses it, by its partition."""
+
+    feeds: list[Feed]
+    is_misplaced: bool
 
 
 class FeedIndex:
@@ -52,7 +60,7 @@ class FeedIndex:
     def of_stream(self, stream: str) -> list[Feed]:
         return [feed for key, feed in self._by_key.items() if key.channel.stream == stream]
 
-    def wanting(self, stream: str, event: Event) -> list[Feed]:
+    def recipients(self, stream: str, event: Event) -> Recipients:
         """The feeds whose channel the event belongs to and that somebody attends.
 
         A group's channel reads one partition: an event that stands in another is not part of it, since no
@@ -60,11 +68,8 @@ class FeedIndex:
         """
         whole = self._by_group.get((stream, None), ())
         group = self._by_group.get((stream, event.group), ())
-        return [feed for feed in whole if feed.is_attended] + [
-            feed for feed in group if feed.is_attended and event.partition in feed.partitions
-        ]
-
-    def is_misplaced(self, stream: str, event: Event) -> bool:
-        """Whether a channel that is watched misses the event because it stands in the wrong partition."""
-        group = self._by_group.get((stream, event.group), ())
-        return any(event.partition not in feed.partitions for feed in group)
+        well_placed = [feed for feed in group if event.partition in feed.partitions]
+        return Recipients(
+            [feed for feed in (*whole, *well_placed) if feed.is_attended],
+            is_misplaced=len(well_placed) < len(group),
+        )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .broker_start import RunningBroker, first_that_starts, folder, wait_until_up
+from .broker_start import RunningBroker, folder, running, wait_until_up
 from .kafka_jars import kafka_jars, program
 from .ports import LOOPBACK, free_port
 from .probe import broker_answers
@@ -16,7 +16,6 @@ from .processes import ChildSpec, never, start_child
 
 __all__ = ["apache_kafka", "format_arguments"]
 
-STOP_TIMEOUT: Final = 5.0
 FORMAT_TIMEOUT: Final = 60.0
 LOG_SETTINGS: Final = Path(__file__).with_name("kafka-log4j2.xml")
 # The quick compiler alone: up with half the processor time, which counts more here than peak throughput.
@@ -54,11 +53,8 @@ def apache_kafka(
     java = program("java", JAVA_CURE)
     kafka = _Kafka(java, f"{kafka_jars(stopped=stopped)}/*", data_dir, stopped)
     folder(kafka.home)
-    broker = first_that_starts(lambda: _start(kafka, port or free_port()), fixed_port=bool(port))
-    try:
+    with running(lambda: _start(kafka, port or free_port()), fixed_port=bool(port)) as broker:
         yield broker
-    finally:
-        broker.child.stop(STOP_TIMEOUT)
 
 
 def _start(kafka: _Kafka, port: int) -> RunningBroker:

@@ -1,20 +1,34 @@
 """What starting a broker of any kind has in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from .errors import ChildFailedError, DataDirError
 from .processes import Child
 
-__all__ = ["RunningBroker", "RunningRedis", "first_that_starts", "folder", "wait_until_up"]
+__all__ = [
+    "RunningBroker",
+    "RunningRedis",
+    "first_that_starts",
+    "folder",
+    "running",
+    "wait_until_up",
+]
 
 START_TIMEOUT: Final = 60.0
 STOP_TIMEOUT: Final = 5.0
 PORT_ATTEMPTS: Final = 3
 
-Started = TypeVar("Started")
+
+class HasChild(Protocol):
+    @property
+    def child(self) -> Child: ...
+
+
+Started = TypeVar("Started", bound=HasChild)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +77,13 @@ def first_that_starts(start: Callable[[], Started], *, fixed_port: bool = False)
             if not any("in use" in line for line in error.last_lines):
                 raise
     return start()
+
+
+@contextmanager
+def running(start: Callable[[], Started], *, fixed_port: bool = False) -> Iterator[Started]:
+    """What ``start`` brings up, until the block is left."""
+    started = first_that_starts(start, fixed_port=fixed_port)
+    try:
+        yield started
+    finally:
+        started.child.stop(STOP_TIMEOUT)

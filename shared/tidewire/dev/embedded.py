@@ -8,13 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from .broker_start import (
-    RunningBroker,
-    RunningRedis,
-    first_that_starts,
-    folder,
-    wait_until_up,
-)
+from .broker_start import RunningBroker, RunningRedis, folder, running, wait_until_up
 from .errors import MissingProgramError
 from .ports import LOOPBACK, free_port
 from .probe import broker_answers, port_answers
@@ -22,7 +16,6 @@ from .processes import Child, ChildSpec, never, start_child
 
 __all__ = ["embedded_broker", "embedded_redis"]
 
-STOP_TIMEOUT: Final = 5.0
 CURE: Final = "use real Apache Kafka (make: BROKER=kafka, command line: --broker kafka)"
 
 
@@ -48,11 +41,8 @@ def embedded_broker(
         url = f"redis://{LOOPBACK}:{redis_port}"
         return RunningBroker(f"{LOOPBACK}:{port}", url, child.pid, child)
 
-    broker = first_that_starts(start, fixed_port=bool(kafka_port))
-    try:
+    with running(start, fixed_port=bool(kafka_port)) as broker:
         yield broker
-    finally:
-        broker.child.stop(STOP_TIMEOUT)
 
 
 @contextmanager
@@ -68,11 +58,8 @@ def embedded_redis(
         wait_until_up(child, lambda: port_answers(LOOPBACK, port), stopped)
         return RunningRedis(f"redis://{LOOPBACK}:{port}", child)
 
-    redis = first_that_starts(start)
-    try:
+    with running(start) as redis:
         yield redis
-    finally:
-        redis.child.stop(STOP_TIMEOUT)
 
 
 def _start(binary: Path, data_dir: Path, ports: dict[str, int | None]) -> Child:

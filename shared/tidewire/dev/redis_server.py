@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from .broker_start import RunningRedis, first_that_starts, folder, wait_until_up
+from .broker_start import RunningRedis, folder, running, wait_until_up
 from .kafka_jars import program
 from .ports import LOOPBACK, free_port
 from .probe import port_answers
@@ -14,7 +14,6 @@ from .processes import ChildSpec, never, start_child
 
 __all__ = ["redis_server"]
 
-STOP_TIMEOUT: Final = 5.0
 CURE: Final = "install Redis, or name one that runs (--redis redis://HOST:PORT)"
 
 
@@ -35,8 +34,5 @@ def redis_server(data_dir: Path, *, stopped: Callable[[], bool] = never) -> Iter
         wait_until_up(child, lambda: port_answers(LOOPBACK, port), stopped)
         return RunningRedis(f"redis://{LOOPBACK}:{port}", child)
 
-    redis = first_that_starts(start)
-    try:
+    with running(start) as redis:
         yield redis
-    finally:
-        redis.child.stop(STOP_TIMEOUT)

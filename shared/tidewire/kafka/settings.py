@@ -71,6 +71,17 @@ class KafkaSettings(BaseModel):
         description="most of one partition that an answer carries",
     )
 
+    @classmethod
+    def at(cls, bootstrap: "str | KafkaSettings") -> "KafkaSettings":
+        """Settings for brokers given by address alone; settings are taken as they are."""
+        return bootstrap if isinstance(bootstrap, KafkaSettings) else cls(bootstrap=bootstrap)
+
+    def named(self, client_id: str) -> "KafkaSettings":
+        """These settings under a name of their own in the broker's logs, unless one was given."""
+        if "client_id" in self.model_fields_set:
+            return self
+        return self.model_copy(update={"client_id": client_id})
+
     def aiokafka_common(self) -> dict[str, Any]:
         """Keyword arguments that aiokafka's consumer and producer share."""
         return {

@@ -61,12 +61,9 @@ class AsyncPublisher:
         """A publisher on a real broker, closed at the end of the block."""
         from ..kafka.aiokafka_clients import AiokafkaWriter
 
-        settings = (
-            bootstrap
-            if isinstance(bootstrap, KafkaSettings)
-            else KafkaSettings(bootstrap=bootstrap)
-        )
-        async with cls(AiokafkaWriter(settings), streams, source=source) as publisher:
+        async with cls(
+            AiokafkaWriter(KafkaSettings.at(bootstrap)), streams, source=source
+        ) as publisher:
             yield publisher
 
     async def start(self) -> None:

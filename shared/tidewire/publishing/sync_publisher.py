@@ -52,12 +52,7 @@ class Publisher:
         """A publisher on a real broker, closed (and so flushed) at the end of the block."""
         from ..kafka.confluent_clients import ConfluentWriter
 
-        settings = (
-            bootstrap
-            if isinstance(bootstrap, KafkaSettings)
-            else KafkaSettings(bootstrap=bootstrap)
-        )
-        with cls(ConfluentWriter(settings), streams, source=source) as publisher:
+        with cls(ConfluentWriter(KafkaSettings.at(bootstrap)), streams, source=source) as publisher:
             yield publisher
 
     def publish(

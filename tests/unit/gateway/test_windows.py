@@ -197,13 +197,13 @@ def test_event_reaches_its_group_and_the_whole_stream_alone() -> None:
             "other stream": Channel("x"),
         }.items()
     }
-    assert index.wanting("s", event(0, "a")) == []
+    assert index.recipients("s", event(0, "a")).feeds == []
     for feed in feeds.values():
         subscription = Subscription(Nobody(), feed, "")
         feed.admit(subscription)
         feed.attach(subscription)
-    assert index.wanting("s", event(0, "a")) == [feeds["whole"], feeds["mine"]]
-    assert not index.is_misplaced("s", event(0, "a"))
+    assert index.recipients("s", event(0, "a")).feeds == [feeds["whole"], feeds["mine"]]
+    assert not index.recipients("s", event(0, "a")).is_misplaced
 
 
 def test_event_in_the_wrong_partition_reaches_the_whole_stream_alone_and_is_noticed() -> None:
@@ -217,5 +217,5 @@ def test_event_in_the_wrong_partition_reaches_the_whole_stream_alone_and_is_noti
         subscription = Subscription(Nobody(), feed, "")
         feed.admit(subscription)
         feed.attach(subscription)
-    assert index.wanting("s", event(0, "a")) == [feeds[0]]
-    assert index.is_misplaced("s", event(0, "a"))
+    assert index.recipients("s", event(0, "a")).feeds == [feeds[0]]
+    assert index.recipients("s", event(0, "a")).is_misplaced
