@@ -19,7 +19,7 @@ from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.legacy_records import LegacyRecordBatch
-from aiokafka.record.util import decode_varint
+from aiokafka.record.util import decode_varint_py
 
 from .records import RecordPosition, TopicPartition
 
@@ -217,7 +217,8 @@ class _Batch:
     def _one_by_one(self) -> Iterator[Any]:
         """The records of a batch again from its first, those apart that cannot be decoded.
 
-        The unpacking knows which it has had already.
+        The unpacking knows which it has had already. Numbers are read in Python: the C function does not
+        look where its buffer ends, and a lying length would end the process.
         """
         if self._is_legacy:
             self._place.skip_batch(self.base_offset)
@@ -238,7 +239,7 @@ class _Batch:
                 self._place.skip_record(expected)
                 return
             try:
-                record = batch._read_msg()
+                record = batch._read_msg(decode_varint_py)
             except Exception:  # noqa: BLE001 - as above
                 self._place.skip_record(offset)
                 batch._pos = end
@@ -250,10 +251,10 @@ class _Batch:
 def _frame(batch: Any, expected: int) -> tuple[int, int]:
     """The offset of the record that comes next, and where it ends in the batch's bytes."""
     buffer = batch._buffer
-    length, begin = decode_varint(buffer, batch._pos)
-    _, at = decode_varint(buffer, begin)  # attributes
-    _, at = decode_varint(buffer, at)  # timestamp
-    delta, _ = decode_varint(buffer, at)
+    length, begin = decode_varint_py(buffer, batch._pos)
+    _, at = decode_varint_py(buffer, begin)  # attributes
+    _, at = decode_varint_py(buffer, at)  # timestamp
+    delta, _ = decode_varint_py(buffer, at)
     end = begin + length
     if not at < end <= len(buffer):
         raise ValueError("a record's length leads out of its batch")

@@ -77,6 +77,22 @@ def test_records_taken_one_by_one_stay_in_their_batch_and_in_order(at: int, byte
     assert set(seen) <= set(range(5, 10))
 
 
+LIES = (0x00, 0x01, 0x7F, 0x80, 0x8F, 0xFE, 0xFF)
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("length", [1, 2, 4, 5])
+def test_no_lying_number_in_a_batch_of_valid_checksum_ends_the_process(
+    lie: int, length: int
+) -> None:
+    for at in range(61, len(batch(5, 5)) - length):
+        raw = batch(5, 5)
+        raw[at : at + length] = bytes([lie] * length)
+        offsets, skipped, after = unpack(signed(raw), start=5)
+        assert after > 5
+        assert offsets or skipped
+
+
 @given(st.integers(0, 500), st.integers(1, 255))
 def test_a_wrong_checksum_leads_behind_its_batch_and_never_farther(at: int, flip: int) -> None:
     raw = batch(5, 5)
