@@ -231,8 +231,13 @@ class _Batch:
             return
         if batch._num_records <= 0:
             self._place.skip_batch(self.base_offset)
+        yield from self._sound_records(batch)
+
+    def _sound_records(self, batch: Any) -> Iterator[Any]:
         expected = self.base_offset
         for _ in range(batch._num_records):
+            if expected >= self.next_offset:
+                return  # it claims more records than it has offsets
             try:
                 offset, end = _frame(batch, expected)
             except (ValueError, IndexError):

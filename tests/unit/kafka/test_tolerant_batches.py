@@ -8,7 +8,7 @@ from aiokafka import errors as kafka
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidewire.kafka.aiokafka_tolerance import _Batches, _Place
@@ -63,6 +63,8 @@ def damaged_at(at: int, byte: int) -> bytes:
     return signed(raw)
 
 
+@example(0, 236)
+@example(3, 20)
 @given(st.integers(0, 200), st.integers(0, 255))
 def test_records_taken_one_by_one_stay_in_their_batch_and_in_order(at: int, byte: int) -> None:
     skipped: list[RecordPosition] = []
