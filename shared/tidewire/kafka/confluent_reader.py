@@ -56,7 +56,7 @@ class ConfluentReader:
         self._skipped: list[RecordPosition] = []
         self._sought_missing_at = 0.0
         self._assigning = asyncio.Lock()
-        self._silence = 0.0
+        self._heard_at = 0.0
 
     async def start(self) -> None:
         calm_client_logs()
@@ -69,6 +69,7 @@ class ConfluentReader:
         except BaseException:
             await self.close()
             raise
+        self._heard_at = asyncio.get_running_loop().time()
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -96,16 +97,15 @@ class ConfluentReader:
         await asyncio.sleep(0)
         await self._look_for_missing(loop.time())
         while True:
-            began = loop.time()
             await self._seek()
             if not self._ready:
-                wait = min(_SLICE, max(0.0, deadline - began))
+                wait = min(_SLICE, max(0.0, deadline - loop.time()))
                 await self._in_thread(self._consume, min(max_records, _MAX_BATCH), wait)
             fetched = self._take(max_records)
             if fetched.next_offsets:
-                self._silence = 0.0
+                self._heard_at = loop.time()
                 return fetched
-            await self._listen(loop.time() - began)
+            await self._listen()
             if loop.time() >= deadline:
                 return fetched
 
@@ -259,12 +259,15 @@ class ConfluentReader:
             offset=self._next[tp],
         )
 
-    async def _listen(self, waited: float) -> None:
-        """Count the time in which nothing came; after too much of it, ask whether a broker is there."""
-        self._silence += waited
-        if self._next and self._silence >= self._settings.silence_timeout:
+    async def _listen(self) -> None:
+        """When nothing came for too long, ask whether a broker is there.
+
+        By the clock: what waits for an answer inside a `fetch` is silence too.
+        """
+        loop = asyncio.get_running_loop()
+        if self._next and loop.time() - self._heard_at >= self._settings.silence_timeout:
             await self._check_exist()
-            self._silence = 0.0
+            self._heard_at = loop.time()
 
     async def _look_for_missing(self, now: float) -> None:
         """Ask now and then whether all topics still exist: others flow on beside a missing one."""
