@@ -6,23 +6,18 @@ returns; from then on there is no task and no queue for it. Inbound frames are s
 This touches internals of uvicorn: the supported range is pinned, and a contract test holds it to them.
 """
 
-import asyncio
-import socket
-import sys
 from typing import Any, Protocol, cast
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-__all__ = ["EXTENSION", "AdoptableProtocol", "Adopter", "bytes_acknowledged"]
+__all__ = ["EXTENSION", "AdoptableProtocol", "Adopter"]
 
 EXTENSION = "tidewire.connection"
 _CLOSE_TIMEOUT = 5.0
 _INVALID_UTF8 = 1007
 _INTERNAL_ERROR = 1011
-_ACKED_AT = 120  # tcpi_bytes_acked in struct tcp_info (linux/tcp.h)
-_NOTSENT_LOWAT_BYTES = 16 * 1024
 
 
 class Adopter(Protocol):
@@ -34,11 +29,13 @@ class Adopter(Protocol):
 
     def on_pong(self, nonce: bytes) -> None: ...
 
-    def on_congested(self) -> None:
-        """Unsent bytes have passed the high-water mark."""
+    def on_overfull(self) -> None:
+        """More bytes than the transport's high-water mark wait to be written."""
         ...
 
-    def on_drained(self) -> None: ...
+    def on_emptied(self) -> None:
+        """The transport has handed on what had made it overfull."""
+        ...
 
     def on_shutdown(self) -> None:
         """The server is about to stop; say good-bye."""
@@ -74,12 +71,13 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
         else:
             self._free_handshake()
 
-    def adopt(self, adopter: Adopter, *, high_water: int) -> None:
+    def adopt(self, adopter: Adopter) -> None:
         """Hand the accepted connection to ``adopter``, with whatever has arrived meanwhile."""
-        self.transport.set_write_buffer_limits(high=high_water, low=high_water // 4)
-        _bound_kernel_buffer(self.transport)
         waiting, self.queue = self.queue, cast(Any, None)
         self.adopter = adopter
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
         while not waiting.empty():
             event = cast(dict[str, Any], waiting.get_nowait())
             if event["type"] == "websocket.receive":
@@ -87,9 +85,6 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
                 adopter.on_binary() if text is None else adopter.on_text(text.encode())
             elif event["type"] == "websocket.disconnect" and not self.disconnected:
                 self.transport.close()
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
         if self.disconnected:
             adopter.on_lost()
 
@@ -110,6 +105,14 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
         if not (self.close_sent or self.transport.is_closing()):
             self.conn.send_ping(nonce)
             self.transport.write(b"".join(self.conn.data_to_send()))
+
+    def pause_reading(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     # Overridden, for an adopted connection only
 
@@ -151,16 +154,12 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         if self.adopter is not None:
-            if not self.transport.is_closing():
-                self.transport.pause_reading()  # who does not read gets no further answers
-            self.adopter.on_congested()
+            self.adopter.on_overfull()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         if self.adopter is not None:
-            if not self.transport.is_closing():
-                self.transport.resume_reading()
-            self.adopter.on_drained()
+            self.adopter.on_emptied()
 
     def shutdown(self) -> None:
         if self.adopter is None:
@@ -213,28 +212,6 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
         """Let go of what only the ASGI call needed: it is most of a connection's memory."""
         unused = cast(Any, self)
         unused.scope = unused.request = unused.response = None
-
-
-def bytes_acknowledged(transport: asyncio.Transport) -> int:
-    """How many bytes the peer has acknowledged so far (Linux, TCP).
-
-    Where the system does not tell: a number that moves with the bytes that are still unsent here.
-    """
-    sock = transport.get_extra_info("socket")
-    option = getattr(socket, "TCP_INFO", None)
-    if sock is not None and option is not None and sock.fileno() >= 0:
-        info = sock.getsockopt(socket.IPPROTO_TCP, option, _ACKED_AT + 8)
-        if len(info) == _ACKED_AT + 8:
-            return int.from_bytes(info[_ACKED_AT:], sys.byteorder)
-    return -transport.get_write_buffer_size()
-
-
-def _bound_kernel_buffer(transport: asyncio.Transport) -> None:
-    """Keep unsent bytes out of the kernel, where nobody can take them back (Linux, macOS)."""
-    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
-    sock = transport.get_extra_info("socket")
-    if option is not None and sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-        sock.setsockopt(socket.IPPROTO_TCP, option, _NOTSENT_LOWAT_BYTES)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -1,14 +1,20 @@
-"""Write what one subscription is told beside the shared frames: answers, catching up, status."""
+"""Write what one subscription is told beside the shared frames: answers, pieces, status."""
 
-from tidewire.protocol.codes import FeedState, Mode, Recovered
+from tidewire.protocol.codes import FeedState, GapReason, Mode, Recovered
 from tidewire.protocol.framing import text_frame
 from tidewire.protocol.positions import Position
-from tidewire.protocol.server_frames import encode_gap, encode_status, encode_subscribed
+from tidewire.protocol.server_frames import (
+    encode_gap,
+    encode_status,
+    encode_subscribed,
+    encode_updates,
+)
 
+from .core.backlog import Piece
 from .core.coalescing import Batch
-from .core.feeds import Feed, ReadySnapshot
-from .core.outbox import snapshot_frames, updates_frames
-from .core.recovery import CatchUp, current_events
+from .core.feeds import Feed
+from .core.outbox import updates_frames
+from .core.recovery import Resumption
 from .core.subscriptions import Subscription
 from .instruments import Instruments
 
@@ -22,24 +28,38 @@ class Answers:
         self._instruments = instruments
         self._max_frame = max_frame
 
-    def begun(self, subscription: Subscription, request_id: int | None, caught: CatchUp) -> None:
-        """`subscribed`, and in the same write everything that brings the subscription level."""
-        answer = _subscribed(subscription, request_id, caught.begin, caught)
-        subscription.receiver.write(answer + self._lacking(subscription.feed, caught))
+    def begun(
+        self, subscription: Subscription, request_id: int | None, resumption: Resumption
+    ) -> None:
+        """`subscribed`: where the subscription goes on from, and what it lost; to begin with, it is live."""
+        subscription.told = FeedState.LIVE
+        subscription.receiver.write(_subscribed(subscription, request_id, resumption))
 
     def standing(
         self, subscription: Subscription, request_id: int | None, standing: Position
     ) -> None:
         """`subscribed` for a subscription that stays where it stands until it can go on."""
-        subscription.receiver.write(_subscribed(subscription, request_id, standing, None))
+        recovered = _nothing_lost(subscription)
+        self.begun(subscription, request_id, Resumption(recovered, standing))
 
-    def continued(self, subscription: Subscription, caught: CatchUp) -> None:
-        """What a subscription missed while it was detached; a gap is announced before it goes on."""
-        data = self._lacking(subscription.feed, caught)
-        if caught.gap and caught.reason is not None:
-            gap = encode_gap(subscription.feed.sub, caught.gap, caught.reason)
-            data = text_frame(gap) + data
+    def gap(self, subscription: Subscription, resumption: Resumption) -> None:
+        """Announce what is lost; in another epoch also where the subscription goes on, even if nothing follows."""
+        assert resumption.gap is not None
+        assert resumption.reason is not None
+        sub = subscription.feed.sub
+        data = text_frame(encode_gap(sub, resumption.gap, resumption.reason))
+        if resumption.reason is GapReason.RECREATED:
+            data += text_frame(encode_updates(sub, resumption.begin, (), coalesced=0))
         subscription.receiver.write(data)
+
+    def encode_piece(self, feed: Feed, piece: Piece) -> bytes:
+        position = Position(feed.topology.epoch, piece.moved)
+        return b"".join(updates_frames(feed.sub, position, Batch(piece.events, 0), self._max_frame))
+
+    def piece(self, subscription: Subscription, events: int, frames: bytes) -> None:
+        """Hand over a piece of what the subscription lacks."""
+        self._instruments.delivered(1, events, 1, len(frames))
+        subscription.receiver.write(frames)
 
     def status(self, subscription: Subscription, state: FeedState, age: float) -> None:
         """``age`` in seconds: how long this has been so."""
@@ -48,39 +68,9 @@ class Answers:
         frame = encode_status(feed.sub, state, round(age * 1000), missing)
         subscription.receiver.write(text_frame(frame))
 
-    def _lacking(self, feed: Feed, caught: CatchUp) -> bytes:
-        if caught.is_snapshot:
-            return self._snapshot(feed, caught.end)
-        if not caught.events:
-            return b""
-        frames = updates_frames(feed.sub, caught.end, Batch(caught.events, 0), self._max_frame)
-        data = b"".join(frames)
-        self._instruments.delivered(1, len(caught.events), len(frames), len(data))
-        return data
-
-    def _snapshot(self, feed: Feed, position: Position) -> bytes:
-        """The snapshot's frames; one made at the same position is shared."""
-        if feed.snapshot is None or feed.snapshot.position != position:
-            is_complete = feed.is_live and all(log.is_table for log in feed.topology.logs.values())
-            events = current_events(feed)
-            frames = snapshot_frames(
-                feed.sub,
-                position,
-                events,
-                partial=not is_complete,
-                max_bytes=self._max_frame,
-            )
-            feed.snapshot = ReadySnapshot(position, b"".join(frames), len(events), len(frames))
-        ready = feed.snapshot
-        self._instruments.delivered(1, ready.events, ready.frames, len(ready.data))
-        return ready.data
-
 
 def _subscribed(
-    subscription: Subscription,
-    request_id: int | None,
-    position: Position,
-    caught: CatchUp | None,
+    subscription: Subscription, request_id: int | None, resumption: Resumption
 ) -> bytes:
     key = subscription.feed.key
     return text_frame(
@@ -90,12 +80,16 @@ def _subscribed(
             channel=subscription.channel,
             mode=key.mode,
             interval_ms=key.interval_ms,
-            position=position,
-            recovered=_nothing_lost(key.mode) if caught is None else caught.recovered,
-            gap=None if caught is None else caught.gap,
+            position=resumption.begin,
+            recovered=resumption.recovered,
+            gap=resumption.gap,
+            reason=resumption.reason,
         )
     )
 
 
-def _nothing_lost(mode: Mode) -> Recovered:
-    return Recovered.EXACT if mode is Mode.EVERY else Recovered.CHANGES
+def _nothing_lost(subscription: Subscription) -> Recovered:
+    if subscription.owes_snapshot:
+        return Recovered.SNAPSHOT
+    is_every = subscription.feed.key.mode is Mode.EVERY
+    return Recovered.EXACT if is_every else Recovered.CHANGES

@@ -5,6 +5,7 @@ import contextlib
 import gc
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.staticfiles import StaticFiles
@@ -18,9 +19,11 @@ from tidewire.telemetry.metrics import create_metrics
 
 from .core.history import History
 from .daemon_call import call_in_daemon_thread
+from .drain import Drain
 from .endpoint import make_router
 from .instruments import Instruments
 from .node import Node
+from .routes import make_one_off_router
 from .settings import GatewaySettings
 
 __all__ = ["Clients", "create_app", "create_internal_app"]
@@ -51,7 +54,7 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
         node = Node(
             settings.node,
             streams,
-            reader=clients.reader(),
+            make_reader=clients.reader,
             admin=admin,
             verifier=verifier,
             limits=settings.limits.to_limits(),
@@ -61,32 +64,40 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
                 max_bytes=settings.log_bytes,
             ),
             linger=settings.linger,
+            topic_poll_interval=settings.topic_poll_interval,
             instruments=instruments,
         )
         app.state.node = node
         app.include_router(make_router(node))
+        app.include_router(make_one_off_router(node.one_off, node.verify, instruments))
         _serve_files(app, settings)
-        task = asyncio.create_task(node.run())
-        task.add_done_callback(lambda done: _note_failure(app, done))
+        drain = Drain(node, delay=settings.drain_delay, window=settings.drain_window)
+        app.state.drain = drain
+        tasks = [asyncio.create_task(node.run()), asyncio.create_task(drain.run())]
+        for task in tasks:
+            task.add_done_callback(lambda done: _stop(app, done))
         _quieten_collector()
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_TIMEOUT):
                     await call_in_daemon_thread(admin.close)
 
     app = FastAPI(title="Tidewire gateway", version=__version__, lifespan=lifespan)
     app.state.instruments = instruments
+    app.state.node = None
     app.state.failure = None
-    app.state.on_failure = None
+    app.state.stop = None
+    app.state.drain = None
     return app
 
 
 def create_internal_app(public: FastAPI) -> FastAPI:
-    """Health and metrics, for the internal port."""
+    """Health, metrics and drain, for the internal port."""
     app = FastAPI(title="Tidewire gateway, internal", version=__version__)
     metrics = public.state.instruments.metrics
 
@@ -94,14 +105,36 @@ def create_internal_app(public: FastAPI) -> FastAPI:
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.get("/startupz", summary="Started")
+    async def startupz(response: Response) -> dict[str, str]:
+        return _answer(response, "starting" if public.state.node is None else "started")
+
     @app.get(
-        "/readyz", summary="Started; says nothing of Kafka, whose outage concerns all nodes alike"
+        "/readyz",
+        summary="Started, not draining, not overloaded; nothing of Kafka, whose outage concerns all nodes alike",
     )
     async def readyz(response: Response) -> dict[str, str]:
-        if getattr(public.state, "node", None) is None:
-            response.status_code = 503
-            return {"status": "starting"}
-        return {"status": "ready"}
+        return _answer(response, _readiness(public.state.node))
+
+    @app.post(
+        "/internal/drain",
+        status_code=202,
+        summary="Move all clients elsewhere, then end",
+        responses={200: {"description": "It drains already"}, 503: {"description": "Not started"}},
+    )
+    async def begin_drain(response: Response) -> dict[str, Any]:
+        drain: Drain | None = public.state.drain
+        if drain is None:
+            return dict(_answer(response, "starting"))
+        if not drain.begin():
+            response.status_code = 200
+        plan = drain.plan()
+        return {
+            "status": "draining",
+            "connections": plan.connections,
+            "delay_ms": round(plan.delay * 1000),
+            "window_ms": round(plan.window * 1000),
+        }
 
     @app.get("/metrics", summary="Prometheus exposition")
     def exposition(request: Request) -> Response:  # in a thread: it reads /proc
@@ -111,13 +144,27 @@ def create_internal_app(public: FastAPI) -> FastAPI:
     return app
 
 
-def _note_failure(app: FastAPI, task: asyncio.Task[None]) -> None:
-    """A bug in one of the node's tasks ends the process; clients resume on another node."""
-    if task.cancelled() or task.exception() is None:
+def _readiness(node: Node | None) -> str:
+    if node is None:
+        return "starting"
+    if node.is_draining:
+        return "draining"
+    return "ready" if node.overload() is None else "overloaded"
+
+
+def _answer(response: Response, status: str) -> dict[str, str]:
+    if status not in {"started", "ready"}:
+        response.status_code = 503
+    return {"status": status}
+
+
+def _stop(app: FastAPI, task: asyncio.Task[None]) -> None:
+    """The node has drained, or one of its tasks has failed by a bug: the process ends either way."""
+    if task.cancelled():
         return
-    app.state.failure = task.exception()
-    if app.state.on_failure is not None:
-        app.state.on_failure()
+    app.state.failure = app.state.failure or task.exception()
+    if app.state.stop is not None:
+        app.state.stop()
 
 
 def _serve_files(app: FastAPI, settings: GatewaySettings) -> None:

@@ -19,7 +19,7 @@ from tidewire.protocol.server_frames import (
     encode_welcome,
 )
 
-from .adopted import AdoptableProtocol, bytes_acknowledged
+from .adopted import AdoptableProtocol
 from .core.heartbeat import Beat, Heartbeat
 from .core.session import (
     Action,
@@ -33,10 +33,12 @@ from .core.session import (
 )
 from .core.subscriptions import Subscription
 from .node import Node
+from .pressure import PressureGauge
 
 __all__ = ["Connection"]
 
 _NONCE_BYTES = 4
+_OLD = "connection age"
 
 
 class Connection:
@@ -47,20 +49,19 @@ class Connection:
 
     __slots__ = (
         "_acknowledged_at_beat",
-        "_acknowledged_when_congested",
         "_beat_at",
-        "_has_said_goaway",
         "_heartbeat",
         "_loop",
+        "_moves_because",
         "_node",
         "_protocol",
         "_replied_at",
         "_session",
-        "_stalls_at",
         "_timer",
         "_token",
         "identity",
         "is_congested",
+        "pressure",
         "subscriptions",
         "write",
     )
@@ -70,21 +71,20 @@ class Connection:
         self._node = node
         self._token = token
         self._loop = protocol.loop
-        self.write = protocol.transport.write
         self.identity: Identity | None = None
         self.is_congested = False
         self.subscriptions: dict[int, Subscription] = {}
         limits = node.limits
+        self.pressure = PressureGauge(protocol.transport, self, limits, self._loop)
+        self.write = self.pressure.write
         now = self._loop.time()
         spread = 1 + limits.connection_age_jitter * random.uniform(-1, 1)  # noqa: S311 - jitter
         self._session = Session(limits, now, age=limits.connection_age * spread)
         self._heartbeat = Heartbeat(limits.unanswered_pings)
         self._beat_at = now + limits.ping_interval * random.random()  # noqa: S311 - jitter
         self._replied_at = now
-        self._has_said_goaway = False
-        self._stalls_at = float("inf")
+        self._moves_because = ""
         self._acknowledged_at_beat = 0
-        self._acknowledged_when_congested = 0
         self._timer = self._loop.call_at(self._next_due(), self._on_timer)
         node.opened(self)
 
@@ -102,20 +102,15 @@ class Connection:
         if round_trip is not None:
             self._node.instruments.round_trip.observe(round_trip)
 
-    def on_congested(self) -> None:
-        self.is_congested = True
-        self._acknowledged_when_congested = bytes_acknowledged(self._protocol.transport)
-        self._stalls_at = self._loop.time() + self._node.limits.stall_timeout
-        self._schedule()
+    def on_overfull(self) -> None:
+        self.pressure.overfull()
 
-    def on_drained(self) -> None:
-        self.is_congested = False
-        self._stalls_at = float("inf")
-        self._heartbeat.sign_of_life()
-        self._node.delivery.drained(self)
+    def on_emptied(self) -> None:
+        self.pressure.emptied()
 
     def on_closing(self) -> None:
         self._timer.cancel()
+        self.pressure.end()
         self._session.closed()
         self._node.delivery.drop(self)
 
@@ -124,15 +119,61 @@ class Connection:
 
     def on_lost(self) -> None:
         self._timer.cancel()
+        self.pressure.end()
         self._session.closed()
         self._node.closed(self, _close_code(self._protocol))
 
+    # What the pressure gauge tells
+
+    def congested(self) -> None:
+        """Nothing more is pushed, and who does not take answers may ask for no more of them."""
+        self.is_congested = True
+        self._protocol.pause_reading()
+
+    def drained(self) -> None:
+        self.is_congested = False
+        self._protocol.resume_reading()
+        self._heartbeat.sign_of_life()
+        self._node.delivery.drained(self)
+
+    def stalled(self) -> None:
+        """No close frame could pass: the client sees 1006, which stands for 3008."""
+        self._node.instruments.slow_closes.inc()
+        self._protocol.abort()
+
     # What the node does
+
+    def sweep(self, now: float, probe_window: float) -> int:
+        """Look for bytes that stay unsent; the bytes that wait in this process.
+
+        With a ``probe_window``, also in the kernel, if anything was written within so many seconds.
+        """
+        is_probed = probe_window > 0 and self._has_written_since(now - probe_window)
+        return self.pressure.sweep(now, is_probed=is_probed)
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Begin the closing handshake; nothing is pushed from here on."""
         self.on_closing()
         self._protocol.close(code, reason)
+
+    def go_away(self, after: float, reason: str) -> None:
+        """Tell the client to move, and close 3001 where it has not done so in ``after`` seconds.
+
+        A client without its `welcome` is told behind that; one that was told an earlier moment keeps it.
+        """
+        if not self._session.go_away(self._loop.time() + after):
+            return
+        self._moves_because = reason
+        if self._session.state is SessionState.ACTIVE:
+            self._say_goaway()
+        self._schedule()
+
+    def _say_goaway(self) -> None:
+        move_by = self._session.move_by
+        assert move_by is not None
+        self._node.instruments.goaways.inc()
+        after = max(0.0, move_by - self._loop.time())
+        self._reply(encode_goaway(self._moves_because, round(after * 1000)))
 
     def _perform(self, actions: Iterator[Action]) -> None:
         for action in actions:
@@ -188,7 +229,7 @@ class Connection:
     def _welcome(self, request_id: int | None, ttl: float | None) -> None:
         node = self._node
         expiry = {} if ttl is None else {"expires_in_ms": round(ttl * 1000)}
-        node.instruments.handshake("accepted")
+        node.welcomed(self)
         self._reply(
             encode_welcome(
                 request_id,
@@ -199,6 +240,8 @@ class Connection:
                 limits=node.limits.to_wire(),
             )
         )
+        if self._session.move_by is not None:
+            self._say_goaway()
 
     def _refuse(self, outcome: str, code: CloseCode, reason: str) -> None:
         self._node.instruments.handshake(outcome)
@@ -211,7 +254,7 @@ class Connection:
     # Deadlines
 
     def _next_due(self) -> float:
-        return min(self._session.next_deadline()[0], self._beat_at, self._stalls_at)
+        return min(self._session.next_deadline()[0], self._beat_at)
 
     def _schedule(self) -> None:
         self._timer.cancel()
@@ -221,18 +264,11 @@ class Connection:
 
     def _on_timer(self) -> None:
         now = self._loop.time()
-        if now >= self._stalls_at:
-            acknowledged = bytes_acknowledged(self._protocol.transport)
-            if acknowledged == self._acknowledged_when_congested:
-                self._protocol.abort()
-                return
-            self._acknowledged_when_congested = acknowledged
-            self._stalls_at = now + self._node.limits.stall_timeout
         if now >= self._beat_at:
             self._beat(now)
         due_at, deadline = self._session.next_deadline()
         if now >= due_at:
-            self._on_deadline(deadline, now)
+            self._on_deadline(deadline)
         self._schedule()
 
     def _beat(self, now: float) -> None:
@@ -249,29 +285,27 @@ class Connection:
 
     def _look_for_life(self) -> None:
         """A peer that takes bytes is alive, though its pong may stand behind what it has not read."""
-        acknowledged = bytes_acknowledged(self._protocol.transport)
-        has_unsent = self._protocol.transport.get_write_buffer_size() > 0
-        if has_unsent and acknowledged != self._acknowledged_at_beat:
+        unsent = self.pressure.look()
+        if unsent.total > 0 and unsent.acknowledged != self._acknowledged_at_beat:
             self._heartbeat.sign_of_life()
-        self._acknowledged_at_beat = acknowledged
+        self._acknowledged_at_beat = unsent.acknowledged
 
     def _has_written_since(self, instant: float) -> bool:
         return self._replied_at > instant or any(
             s.is_attached and s.feed.last_flush_at > instant for s in self.subscriptions.values()
         )
 
-    def _on_deadline(self, deadline: Deadline, now: float) -> None:
+    def _on_deadline(self, deadline: Deadline) -> None:
         if deadline is Deadline.HELLO:
             self._refuse("no_hello", CloseCode.BAD_REQUEST, "no hello came in time")
         elif deadline is Deadline.EXPIRY:
             self.close(CloseCode.TOKEN_EXPIRED, "the token has expired")
-        elif self._has_said_goaway:
-            self.close(CloseCode.SHUTTING_DOWN, "the connection is too old")
+        elif deadline is Deadline.MOVE:
+            self.close(
+                CloseCode.SHUTTING_DOWN, f"asked to move and still here: {self._moves_because}"
+            )
         else:
-            self._has_said_goaway = True
-            window = self._node.limits.goaway_window
-            self._session.said_goaway(now + window)
-            self._reply(encode_goaway("connection age", round(window * 1000)))
+            self.go_away(self._node.limits.goaway_window, _OLD)
 
 
 def _close_code(protocol: AdoptableProtocol) -> int:

@@ -1,4 +1,4 @@
-"""Carry out what clients ask of subscriptions: wait for partitions, catch up, attach, let go."""
+"""Carry out what clients ask of subscriptions, and tell them what the reader tells."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -6,7 +6,7 @@ from functools import partial
 
 from tidewire.config.streams import Stream
 from tidewire.kafka.records import TopicPartition
-from tidewire.protocol.codes import ErrorCode, FeedState
+from tidewire.protocol.codes import ErrorCode, Recovered
 from tidewire.protocol.errors import ProtocolError
 from tidewire.protocol.frames import Subscribe, Unsubscribe, UpdateSubscription
 from tidewire.protocol.framing import text_frame
@@ -18,16 +18,22 @@ from .core.feed_index import FeedIndex
 from .core.feeds import Feed, Topology
 from .core.intervals import grant_interval_ms
 from .core.limits import Limits
-from .core.recovery import catch_up, start_fresh
+from .core.recovery import Resumption, resume, start_fresh
 from .core.resolving import may_read, resolve
 from .core.subscriptions import Subscription, SubscriptionState
 from .fanout import Fanout
 from .instruments import Instruments
+from .levelling import Levelling, WantPast
 from .membership import RETRY_AFTER_MS, Membership, Subscriber, topic_partitions
+from .notices import Notices
 from .timers import Timers
+from .turns import Turns
 from .unanswered import UnansweredRequests, UnresolvedRequests
 
 __all__ = ["Delivery"]
+
+_LOOKS = 50
+"""Subscriptions looked at in a turn of the loop: encoding and writing a piece takes some 100 µs."""
 
 
 class Delivery:
@@ -42,6 +48,7 @@ class Delivery:
         index: FeedIndex,
         members: Membership,
         fanout: Fanout,
+        want_past: WantPast,
         instruments: Instruments,
         limits: Limits,
     ) -> None:
@@ -52,14 +59,29 @@ class Delivery:
         self._members = members
         self._fanout = fanout
         self._instruments = instruments
+        self._limits = limits
         self._answers = Answers(instruments, max_frame=limits.max_frame_out)
         self._unanswered = UnansweredRequests(timers, limits.live_timeout, self._try_to_answer)
         self._unresolved = UnresolvedRequests[Subscriber](
             timers, limits.live_timeout, self._give_up_topology
         )
-        self._ahead: set[Subscription] = set()
+        self._notices = Notices(timers, self._answers, self._unanswered)
+        self._levelling = Levelling(
+            timers,
+            self._answers,
+            self._notices,
+            want_past,
+            instruments=instruments,
+            limits=limits,
+        )
+        self._looks = Turns(timers, self._look, most=_LOOKS)
         self._live_streams: set[str] = set()
-        self._stale_since: float | None = None
+        fanout.hand_out = self._looks.add
+
+    @property
+    def stale_since(self) -> float | None:
+        """Since when (the timers' time) the broker has not answered; None while it does."""
+        return self._notices.away_since
 
     # Requests
 
@@ -91,17 +113,16 @@ class Delivery:
             moved = self._members.move(subscriber, subscription, key, request.id)
             self._forget(subscription)
             subscription = moved
-        feed = subscription.feed
+        subscription.drop_snapshot()
         hindrance = (
             SubscriptionState.PAUSED if is_paused else self._hindrance(subscription, standing)
         )
         if hindrance is None:
-            caught = catch_up(feed, standing)
-            self._answers.begun(subscription, request.id, caught)
-            feed.join(subscription, caught.end)
+            self._begin(subscription, request.id, self._resume(subscription, standing))
         else:
             self._answers.standing(subscription, request.id, standing)
-            self._hold(subscription, hindrance, standing)
+            self._levelling.wait(subscription, hindrance, standing)
+        self._notices.review(subscription)
 
     def unsubscribe(self, subscriber: Subscriber, request: Unsubscribe) -> None:
         subscription = self._of(subscriber, request.sub, request.id)
@@ -129,15 +150,17 @@ class Delivery:
 
     def drained(self, subscriber: Subscriber) -> None:
         """The socket has taken what was unsent: bring what lagged level again, while it takes more."""
-        for subscription in list(subscriber.subscriptions.values()):
+        for sub, subscription in list(subscriber.subscriptions.items()):
             if subscriber.is_congested:
                 return
-            if subscription in self._unanswered:
-                self._try_to_answer(subscription)
-            elif subscription.state is SubscriptionState.LAGGING:
-                self._answers.status(subscription, FeedState.LAGGING, 0)
-                subscription.is_stale = True
-                self._go_on(subscription)
+            if subscription.state is SubscriptionState.LAGGING:
+                self._notices.lagging(subscription)
+            if (
+                subscription.state in _HANDED_OVER
+            ):  # the others have their turn before it the next time
+                subscriber.subscriptions[sub] = subscriber.subscriptions.pop(sub)
+            self._look(subscription)
+            self._notices.review(subscription)
 
     # What the reader tells
 
@@ -156,8 +179,11 @@ class Delivery:
 
     def advanced(self) -> None:
         """More was read: go on with those who stand where another node had read further to."""
-        for subscription in list(self._ahead):
-            self._retry(subscription)
+        self._looks.add(self._levelling.ahead)
+
+    def backfilled(self, partition: TopicPartition) -> None:
+        """Older events of a partition are there, or it is known that they are not."""
+        self._looks.add(self._levelling.backfilling(partition))
 
     def before_ends(self) -> Callable[[Mapping[TopicPartition, int]], None]:
         """Called before partitions are asked for their ends, the answer with what came.
@@ -165,7 +191,7 @@ class Delivery:
         Who stood ahead before the question, of a partition that is read to its end, stands beyond a
         truncated topic: only now is it known that it is not this node that reads behind another.
         """
-        return partial(self._ends_known, list(self._ahead))
+        return partial(self._ends_known, self._levelling.ahead)
 
     def partitions_let_go(self, partitions: frozenset[TopicPartition]) -> None:
         """Partitions are read no more: who needs one waits with its position until it is live again."""
@@ -173,14 +199,27 @@ class Delivery:
             if not partitions.isdisjoint(topic_partitions(feed)):
                 self._interrupt(feed)
 
+    def topic_changed(self, stream: str, change: Callable[[], None]) -> None:
+        """A stream's topic is another one now, or has more partitions: ``change`` says so of its topology.
+
+        Everybody waits where it stands until the partitions that its channel has now are live.
+        """
+        feeds = self._index.of_stream(stream)
+        for feed in feeds:
+            self._interrupt(feed)
+        change()
+        for feed in feeds:
+            self._members.retarget(feed)
+            if feed.is_live:
+                self._looks.add(feed.detached)
+
     def connected(self, is_connected: bool) -> None:
         """The broker answers, or does not any more: everybody is told."""
-        self._stale_since = None if is_connected else self._timers.time()
-        for feed in self._index:
-            if not is_connected:
-                self._tell_stale(feed.members())
-            elif feed.is_live:
-                self._tell_live(feed.members())
+        everybody = [s for feed in self._index for s in feed.members()]
+        if is_connected:
+            self._notices.source_back(everybody)
+        else:
+            self._notices.source_away(everybody)
 
     # Steps
 
@@ -188,7 +227,7 @@ class Delivery:
         self, ahead: Iterable[Subscription], ends: Mapping[TopicPartition, int]
     ) -> None:
         for subscription in ahead:
-            if subscription not in self._ahead or not subscription.feed.is_live:
+            if not self._levelling.is_ahead(subscription) or not subscription.feed.is_live:
                 continue
             logs = subscription.feed.topology.logs
             places = topic_partitions(subscription.feed)
@@ -196,7 +235,8 @@ class Delivery:
                 if subscription in self._unanswered:
                     self._answer(subscription)
                 else:
-                    self._level(subscription)
+                    self._levelling.truncated(subscription)
+                    self._looks.add([subscription])
 
     def _try_to_answer(self, subscription: Subscription) -> None:
         """Answer a subscribe request if that can be done now.
@@ -210,95 +250,72 @@ class Delivery:
         if feed.is_live and (request.since is None or not feed.is_behind(request.since)):
             self._answer(subscription)
         elif not self._unanswered.is_late(subscription):
-            self._watch(subscription)
+            self._levelling.watch(subscription)
         elif request.since is None:
+            subscription.needs_live = False
             self._answer(subscription)
-            if not subscription.is_stale:
-                self._tell_stale([subscription])
         else:
             self._unanswered.discard(subscription)
             self._answers.standing(subscription, request.id, request.since)
-            self._hold(subscription, SubscriptionState.WAITING, request.since)
-            self._tell_stale([subscription])
+            self._levelling.wait(subscription, SubscriptionState.WAITING, request.since)
+        self._notices.review(subscription)
 
     def _answer(self, subscription: Subscription) -> None:
-        """The first answer to a subscription: what it starts from, and everything it lacks."""
-        feed, request = subscription.feed, self._unanswered.request_of(subscription)
+        """The first answer to a subscription: what it starts from, and the first of what it lacks."""
+        request = self._unanswered.request_of(subscription)
         self._unanswered.discard(subscription)
-        self._ahead.discard(subscription)
         if request.since is None:
-            caught = start_fresh(feed, snapshot=request.snapshot)
+            resumption = start_fresh(subscription.feed, snapshot=request.snapshot)
         else:
-            caught = catch_up(feed, request.since)
-            self._instruments.resumed(caught.recovered)
-        self._answers.begun(subscription, request.id, caught)
-        feed.join(subscription, caught.end)
-        if self._stale_since is not None:
-            self._tell_stale([subscription])
+            resumption = self._resume(subscription, request.since)
+            self._instruments.resumed(resumption.recovered)
+        self._begin(subscription, request.id, resumption)
+
+    def _begin(
+        self, subscription: Subscription, request_id: int | None, resumption: Resumption
+    ) -> None:
+        self._answers.begun(subscription, request_id, resumption)
+        self._levelling.begin(subscription, resumption)
+        self._look(subscription)
+
+    def _resume(self, subscription: Subscription, standing: Position) -> Resumption:
+        resumption = resume(subscription.feed, standing, reach_back=self._limits.backfill_records)
+        if subscription.owes_snapshot and not resumption.owes_snapshot:
+            return Resumption(Recovered.SNAPSHOT, standing, owes_snapshot=True)
+        return resumption
+
+    def _hindrance(
+        self, subscription: Subscription, standing: Position
+    ) -> SubscriptionState | None:
+        """The state in which a subscription must stay where it stands, if it must."""
+        if not self._levelling.may_go_on(subscription, standing):
+            return SubscriptionState.WAITING
+        if subscription.receiver.is_congested:
+            subscription.behind_since = self._timers.time()
+            return SubscriptionState.LAGGING
+        return None
 
     def _answer_live(self, stream: str) -> None:
         """Answer, or go on with, those whose channel is complete now."""
         self._live_streams.discard(stream)
         for feed in self._index.of_stream(stream):
             if feed.is_live:
-                for subscription in list(feed.detached):
-                    if subscription.state is SubscriptionState.WAITING:
-                        self._retry(subscription)
-                self._tell_live(feed.members())
+                self._looks.add(feed.detached)
+                self._notices.review_soon(feed.members())
 
-    def _retry(self, subscription: Subscription) -> None:
+    def _look(self, subscription: Subscription) -> None:
+        """Do for a subscription what can be done now, and the rest in later turns of the loop."""
         if subscription in self._unanswered:
             self._try_to_answer(subscription)
-        else:
-            self._go_on(subscription)
-
-    def _go_on(self, subscription: Subscription) -> None:
-        """Bring a detached subscription level and attach it, if nothing hinders."""
-        assert subscription.standing is not None
-        hindrance = self._hindrance(subscription, subscription.standing)
-        if hindrance is None:
-            self._level(subscription)
-        else:
-            self._hold(subscription, hindrance, subscription.standing)
-
-    def _level(self, subscription: Subscription) -> None:
-        assert subscription.standing is not None
-        self._ahead.discard(subscription)
-        caught = catch_up(subscription.feed, subscription.standing)
-        self._answers.continued(subscription, caught)
-        subscription.feed.join(subscription, caught.end)
-        self._tell_live([subscription])
-
-    def _hindrance(
-        self, subscription: Subscription, standing: Position
-    ) -> SubscriptionState | None:
-        """The state in which a subscription must stay where it stands, if it must."""
-        feed = subscription.feed
-        if not feed.is_live or feed.is_behind(standing):
-            return SubscriptionState.WAITING
-        if subscription.receiver.is_congested:
-            return SubscriptionState.LAGGING
-        return None
-
-    def _hold(
-        self, subscription: Subscription, state: SubscriptionState, standing: Position
-    ) -> None:
-        subscription.feed.detach(subscription, state, standing)
-        if state is SubscriptionState.WAITING:
-            self._watch(subscription)
-        else:
-            self._ahead.discard(subscription)
-
-    def _watch(self, subscription: Subscription) -> None:
-        """See to it that one who stands ahead of a live feed is looked at after every fetch."""
-        if subscription.feed.is_live:
-            self._ahead.add(subscription)
+        elif self._levelling.go_on(subscription):
+            self._looks.add([subscription])
 
     def _interrupt(self, feed: Feed) -> None:
         for subscription in [*feed.attached, *feed.joining]:
             standing = self._leave(subscription)
             feed.detach(subscription, SubscriptionState.WAITING, standing)
-        self._tell_stale(list(feed.detached))
+        feed.forget_history()
+        self._notices.review_soon(feed.detached)
 
     def _leave(self, subscription: Subscription) -> Position:
         """Where a subscription stands once everything on its way to it is written."""
@@ -324,7 +341,8 @@ class Delivery:
 
     def _forget(self, subscription: Subscription) -> None:
         self._unanswered.discard(subscription)
-        self._ahead.discard(subscription)
+        self._levelling.forget(subscription)
+        self._looks.discard(subscription)
 
     def _give_up_topology(self, subscriber: Subscriber, request: Subscribe, stream: str) -> None:
         fault = ProtocolError(
@@ -339,24 +357,5 @@ class Delivery:
         self._instruments.error(fault.code)
         subscriber.write(text_frame(encode_error(fault)))
 
-    def _tell_stale(self, subscriptions: Iterable[Subscription]) -> None:
-        since = self._stale_since
-        age = 0.0 if since is None else self._timers.time() - since
-        for subscription in subscriptions:
-            if subscription not in self._unanswered:
-                subscription.is_stale = True
-                self._answers.status(subscription, FeedState.STALE, age)
 
-    def _tell_live(self, subscriptions: Iterable[Subscription]) -> None:
-        """Those who were told otherwise are live again, unless they still wait or the broker is away."""
-        if self._stale_since is not None:
-            return
-        for subscription in subscriptions:
-            if subscription.is_stale and subscription.state in _FLOWING:
-                subscription.is_stale = False
-                self._answers.status(subscription, FeedState.LIVE, 0)
-
-
-_FLOWING = frozenset(
-    {SubscriptionState.ATTACHED, SubscriptionState.JOINING, SubscriptionState.PAUSED}
-)
+_HANDED_OVER = frozenset({SubscriptionState.CATCHING_UP, SubscriptionState.LAGGING})

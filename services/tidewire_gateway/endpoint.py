@@ -1,6 +1,7 @@
 """The public WebSocket route: judge the handshake, accept it, have it adopted."""
 
-from typing import cast
+import random
+from typing import Any, Final, cast
 
 from fastapi import APIRouter, WebSocket
 from fastapi.responses import JSONResponse
@@ -9,12 +10,22 @@ from tidewire.protocol.codes import SUBPROTOCOL
 
 from .adopted import EXTENSION, AdoptableProtocol
 from .connection import Connection
+from .core.admission import Overload
 from .node import Node
 
 __all__ = ["make_router"]
 
 _BEARER_SUBPROTOCOL = "tidewire.bearer."
 _TOKEN_PARAMETERS = frozenset({"token", "access_token", "bearer", "jwt", "authorization"})
+_RETRY_AFTER: Final = range(1, 6)
+"""Seconds; who was refused together does not come back together."""
+_DETAILS: Final = {
+    Overload.DRAINING: "it is about to end",
+    Overload.CONNECTIONS: "it has as many as it may have",
+    Overload.HANDSHAKES: "too many handshakes are in flight",
+    Overload.LOOP: "it is late with its work",
+    Overload.MEMORY: "it is short of memory",
+}
 
 
 def make_router(node: Node) -> APIRouter:
@@ -26,13 +37,18 @@ def make_router(node: Node) -> APIRouter:
         refusal = _refusal(websocket)
         if refusal is not None:
             node.instruments.handshake("refused")
-            await websocket.send_denial_response(_problem(refusal))
+            await websocket.send_denial_response(_bad_request(refusal))
+            return
+        overload = node.overload()
+        if overload is not None:
+            node.instruments.handshake(overload)
+            await websocket.send_denial_response(_unavailable(overload))
             return
         offered = websocket.scope["subprotocols"]
         token = _token(websocket, offered)
         await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
         protocol = cast(AdoptableProtocol, websocket.scope["extensions"][EXTENSION])
-        protocol.adopt(Connection(protocol, node, token), high_water=node.limits.high_water)
+        protocol.adopt(Connection(protocol, node, token))
 
     return router
 
@@ -60,9 +76,26 @@ def _token(websocket: WebSocket, offered: list[str]) -> str | None:
     return None
 
 
-def _problem(detail: str) -> JSONResponse:
+def _bad_request(detail: str) -> JSONResponse:
+    return _problem(
+        {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": detail}
+    )
+
+
+def _unavailable(overload: Overload) -> JSONResponse:
+    problem = {
+        "type": f"urn:tidewire:problem:{overload.value.replace('_', '-')}",
+        "title": "The node accepts no new connections",
+        "status": 503,
+        "detail": f"{_DETAILS[overload]}; try again after the time in Retry-After",
+    }
+    return _problem(problem, {"Retry-After": str(random.choice(_RETRY_AFTER))})  # noqa: S311 - jitter
+
+
+def _problem(problem: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
     return JSONResponse(
-        {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": detail},
-        status_code=400,
+        problem,
+        status_code=problem["status"],
+        headers=headers,
         media_type="application/problem+json",
     )

@@ -4,13 +4,13 @@ A frame is built once; writing it is one call per connection, with no task, queu
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from .core.coalescing import Batch
 from .core.events import Event
 from .core.feeds import Feed, Flush, Urgency, events_at_or_after
-from .core.outbox import updates_frames
+from .core.outbox import is_one_frame, updates_frames
 from .core.subscriptions import Subscription, SubscriptionState
 from .instruments import Instruments
 from .timers import Handle, Timers
@@ -25,11 +25,22 @@ _FLUSHES = 50
 
 
 class _Job:
-    """One flush on its way to those who were attached when it was taken."""
+    """One flush on its way to those who were attached when it was taken, ``at`` a time."""
 
-    __slots__ = ("data", "events", "feed", "frames", "prior", "reached", "sequence", "waiting")
+    __slots__ = (
+        "at",
+        "data",
+        "events",
+        "feed",
+        "frames",
+        "prior",
+        "reached",
+        "sequence",
+        "waiting",
+    )
 
-    def __init__(self, feed: Feed, flush: Flush, frames: Sequence[bytes]) -> None:
+    def __init__(self, feed: Feed, flush: Flush, frames: Sequence[bytes], at: float) -> None:
+        self.at = at
         self.feed = feed
         self.data = b"".join(frames)
         self.frames = len(frames)
@@ -45,6 +56,7 @@ class _Job:
             return
         receiver = subscription.receiver
         if receiver.is_congested:
+            subscription.behind_since = self.at
             self.feed.detach(subscription, SubscriptionState.LAGGING, self.prior)
         else:
             subscription.sequence = self.sequence
@@ -53,7 +65,13 @@ class _Job:
 
 
 class Fanout:
-    """Schedules flushes and carries them out. ``max_frame`` is in bytes."""
+    """Schedules flushes and carries them out. ``max_frame`` is in bytes.
+
+    A flush that fits into one frame goes out at once. Of a larger one nobody is written more than its socket
+    takes: they are detached where they stood, and ``hand_out`` has them caught up piece by piece.
+    """
+
+    hand_out: Callable[[Iterable[Subscription]], None]
 
     def __init__(self, timers: Timers, instruments: Instruments, *, max_frame: int) -> None:
         self._timers = timers
@@ -66,7 +84,9 @@ class Fanout:
     def offer(self, feed: Feed, event: Event, now: float) -> None:
         """Give an event to a feed and see to its flush; ``now`` is the timers' time."""
         urgency = feed.offer(event, now)
-        if urgency is Urgency.NOW:
+        if urgency is Urgency.AT_ONCE:
+            self._flush(feed)
+        elif urgency is Urgency.NOW:
             self._flush_this_turn(feed)
         elif urgency is Urgency.LATER:
             feed.is_scheduled = True
@@ -91,13 +111,13 @@ class Fanout:
     def _flush_due(self) -> None:
         """Flush the feeds that are due, as many as one turn of the loop can bear."""
         for feed in list(islice(self._due, _FLUSHES)):
-            del self._due[feed]
             self._flush(feed)
         if self._due:
             self._timers.call_soon(self._flush_due)
 
     def _flush(self, feed: Feed) -> None:
         started_at = self._timers.time()
+        self._due.pop(feed, None)
         timer = self._later.pop(feed, None)
         if timer is not None:
             timer.cancel()
@@ -105,11 +125,24 @@ class Fanout:
         if not flush.batch.events and not flush.joining:
             return
         if feed.attached:
-            frames = updates_frames(feed.sub, flush.position, flush.batch, self._max_frame)
-            self._start(_Job(feed, flush, frames))
             self._instruments.flushed(flush.batch)
+            if is_one_frame(flush.position, flush.batch.events, self._max_frame):
+                frames = updates_frames(feed.sub, flush.position, flush.batch, self._max_frame)
+                self._start(_Job(feed, flush, frames, started_at))
+            else:
+                self._hand_out(feed, flush)
         self._let_join(feed, flush)
         self._instruments.flush_time.observe(self._timers.time() - started_at)
+
+    def _hand_out(self, feed: Feed, flush: Flush) -> None:
+        """Detach everybody where they stood before the flush, each with what was on its way to it."""
+        detached = []
+        for subscription in list(feed.attached):
+            self.settle(subscription)
+            if subscription.is_attached:
+                feed.detach(subscription, SubscriptionState.CATCHING_UP, flush.prior)
+                detached.append(subscription)
+        self.hand_out(detached)
 
     def _let_join(self, feed: Feed, flush: Flush) -> None:
         """Give each newcomer the part of the flush that its snapshot does not cover, and attach it."""
@@ -120,6 +153,9 @@ class Fanout:
             by_position.setdefault(place, []).append(subscription)
         for place, newcomers in by_position.items():
             events = events_at_or_after(flush.batch.events, dict(place))
+            if not is_one_frame(feed.sent_position(), events, self._max_frame):
+                self._catch_up_instead(feed, newcomers)
+                continue
             frames = updates_frames(
                 feed.sub, feed.sent_position(), Batch(events, 0), self._max_frame
             )
@@ -128,6 +164,12 @@ class Fanout:
                 subscription.receiver.write(data)
                 feed.attach(subscription)
             self._instruments.delivered(len(newcomers), len(events), len(frames), len(data))
+
+    def _catch_up_instead(self, feed: Feed, newcomers: Iterable[Subscription]) -> None:
+        for subscription in newcomers:
+            assert subscription.standing is not None
+            feed.detach(subscription, SubscriptionState.CATCHING_UP, subscription.standing)
+        self.hand_out(newcomers)
 
     def _start(self, job: _Job) -> None:
         if not self._jobs:

@@ -1,23 +1,26 @@
 """Records into events: decode, keep in the partition's log, offer to the feeds that want them."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from tidewire.config.streams import Stream
 from tidewire.kafka.records import Bounds, Fetched, Record, RecordPosition, TopicPartition
 from tidewire.telemetry.logging import get_logger
 
 from .core.decoding import Decoder, Rejected, RejectReason
+from .core.events import Event
 from .core.feed_index import FeedIndex
 from .core.feeds import Topology
 from .core.history import History
-from .core.partition_log import PartitionLog
+from .core.partition_log import PartitionLog, Past
 from .fanout import Fanout
 from .instruments import Instruments
 from .timers import Timers
 
-__all__ = ["Ingest"]
+__all__ = ["HeldSpan", "Ingest"]
 
 _TURN = 0.005
 """Seconds of work before the loop may do something else."""
@@ -36,6 +39,14 @@ class _Source:
         self.topology = topology
         self.decoder = decoder
         self.live_from: dict[int, int] = {}
+
+
+class HeldSpan(NamedTuple):
+    """Offsets of a partition: where Kafka begins, where memory begins, and the next to be read."""
+
+    kept_from: int
+    complete_from: int
+    next_offset: int
 
 
 class Ingest:
@@ -65,10 +76,55 @@ class Ingest:
         self._by_topic: dict[str, list[_Source]] = {}
         self._timers = timers
 
+    def forget(self, stream: str) -> None:
+        """The stream's topic is another one now: nothing that is held is of it."""
+        for source in (s for sources in self._by_topic.values() for s in sources):
+            if source.name == stream:
+                for log in source.topology.logs.values():
+                    self._history.forget(log)
+                source.topology.logs.clear()
+                source.topology.live.clear()
+
     def add_stream(self, name: str, topology: Topology, decoder: Decoder) -> None:
         """Serve a stream from its topic; several streams may share one."""
         source = _Source(name, decoder.stream, topology, decoder)
         self._by_topic.setdefault(topology.topic, []).append(source)
+
+    def held_of(self, partition: TopicPartition) -> HeldSpan | None:
+        """What is held of a partition; None where it is not read."""
+        logs = [log for _, log in self._held(partition)]
+        if not logs:
+            return None
+        return HeldSpan(
+            max(log.kept_from for log in logs),
+            max(log.complete_from for log in logs),
+            min(log.next_offset for log in logs),
+        )
+
+    def note_start(self, partition: TopicPartition, start: int) -> None:
+        """Kafka has no longer what lies before ``start``."""
+        for _, log in self._held(partition):
+            log.kept_from = max(log.kept_from, start)
+
+    async def keep_past(
+        self, partition: TopicPartition, span: range, records: Sequence[Record]
+    ) -> int:
+        """Hold the events of an older ``span`` of offsets for a while; returns their bytes."""
+        size = 0
+        for source, log in self._held(partition):
+            events = await self._decoded(source, records)
+            size += sum(len(event.encoded) for event in events)
+            past = log.past
+            if past is not None and span.start <= past.start <= span.stop < past.end:
+                events += [event for event in past.events if event.offset >= span.stop]
+                log.past = Past(span.start, past.end, events)
+            else:
+                log.past = Past(span.start, span.stop, events)
+        return size
+
+    def forget_past(self, partition: TopicPartition) -> None:
+        for _, log in self._held(partition):
+            log.past = None
 
     def is_table(self, topic: str) -> bool:
         return any(source.stream.table for source in self._by_topic[topic])
@@ -137,6 +193,24 @@ class Ingest:
         now = self._timers.time()
         for feed in recipients.feeds:
             self._fanout.offer(feed, event, now)
+
+    async def _decoded(self, source: _Source, records: Sequence[Record]) -> list[Event]:
+        """Records read once more as events; those that cannot be any were counted when they were new."""
+        events: list[Event] = []
+        turn_ends = time.monotonic() + _TURN
+        for record in records:
+            with contextlib.suppress(Rejected):
+                events.append(source.decoder.decode(record))
+            if time.monotonic() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = time.monotonic() + _TURN
+        return events
+
+    def _held(self, partition: TopicPartition) -> list[tuple[_Source, PartitionLog]]:
+        """What is held of a partition, per stream."""
+        sources = self._by_topic.get(partition.topic, ())
+        logs = [(source, source.topology.logs.get(partition.partition)) for source in sources]
+        return [(source, log) for source, log in logs if log is not None]
 
     def _skip(self, reason: RejectReason, place: Record | RecordPosition) -> None:
         self._instruments.rejected(reason)

@@ -26,16 +26,28 @@ class Instruments:
         self.partitions = metrics.gauge("partitions_assigned")
         self.lag = metrics.gauge("consumer_lag_records")
         self.loop_lag = metrics.gauge("loop_lag_seconds")
+        self.loop_lateness = metrics.histogram("loop_lateness_seconds")
+        self.goaways = metrics.counter("goaways_total")
+        self.draining = metrics.gauge("draining")
+        self.queued_bytes = metrics.gauge("queued_bytes")
+        self.queued_bytes_max = metrics.gauge("queued_bytes_max")
+        self.connections_congested = metrics.gauge("connections_congested")
+        self.slow_closes = metrics.counter("slow_closes_total")
         self.consumed = metrics.counter("events_consumed_total")
         self.misplaced = metrics.counter("events_misplaced_total")
         self.round_trip = metrics.histogram("ping_rtt_seconds")
         self.flush_time = metrics.histogram("flush_seconds")
+        self.one_off_read_time = metrics.histogram("one_off_read_seconds")
+        self._one_off_reads = metrics.counters("one_off_reads_total", "outcome")
         self._coalesced = metrics.counter("events_coalesced_total")
         self._events = metrics.counter("events_delivered_total")
         self._frames = metrics.counter("frames_delivered_total")
         self._bytes = metrics.counter("bytes_delivered_total")
         self._freshness = metrics.histogram("freshness_seconds")
         self._batch = metrics.histogram("batch_events")
+        self.backfill_records = metrics.counter("backfill_records_total")
+        self._backfills = metrics.counters("backfills_total", "outcome")
+        self._topic_changes = metrics.counters("topic_changes_total", "change")
         self._rejected = metrics.counters("events_rejected_total", "reason")
         self._resumes = metrics.counters("resumes_total", "outcome")
         self._handshakes = metrics.counters("handshakes_total", "outcome")
@@ -56,6 +68,12 @@ class Instruments:
         self._frames.inc(connections * frames)
         self._bytes.inc(connections * size)
 
+    def backfilled(self, outcome: str) -> None:
+        self._backfills[outcome].inc()
+
+    def topic_changed(self, change: str) -> None:
+        self._topic_changes[change].inc()
+
     def rejected(self, reason: str) -> None:
         label_or_other(self._rejected, reason).inc()
 
@@ -64,6 +82,9 @@ class Instruments:
 
     def handshake(self, outcome: str) -> None:
         self._handshakes[outcome].inc()
+
+    def one_off_read(self, outcome: str) -> None:
+        self._one_off_reads[outcome].inc()
 
     def error(self, code: ErrorCode) -> None:
         self._errors[code].inc()

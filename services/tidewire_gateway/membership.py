@@ -85,7 +85,7 @@ class Membership:
         """The same subscription in another feed, detached; the old number is done with."""
         feed = self._feed_for(subscriber, key, subscription.feed.topology, request_id)
         moved = self._join(subscriber, feed, subscription.channel)
-        moved.is_stale = subscription.is_stale
+        moved.owes_snapshot = subscription.owes_snapshot
         self.end(subscriber, subscription)
         return moved
 
@@ -99,6 +99,14 @@ class Membership:
             self._index.discard(feed)
             self._demand.release(topic_partitions(feed), self._timers.time())
             self._instruments.feeds.set(len(self._index))
+
+    def retarget(self, feed: Feed) -> None:
+        """The feed's topology has changed: it wants the partitions that its channel has now."""
+        before = topic_partitions(feed)
+        feed.retarget(channel_partitions(feed.key.channel, feed.topology))
+        self._demand.acquire(topic_partitions(feed))
+        self._demand.release(before, self._timers.time())
+        self._on_demand()
 
     def _join(self, subscriber: Subscriber, feed: Feed, channel: str) -> Subscription:
         subscription = Subscription(subscriber, feed, channel)
@@ -130,7 +138,7 @@ class Membership:
                 request_id=request_id,
                 retry_after_ms=RETRY_AFTER_MS,
             )
-        partitions = channel_partitions(key.channel, topology.partitions)
+        partitions = channel_partitions(key.channel, topology)
         feed = self._index.create(key, topology, partitions)
         self._demand.acquire(topic_partitions(feed))
         self._on_demand()

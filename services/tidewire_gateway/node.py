@@ -1,7 +1,8 @@
 """A gateway node: what its connections share, and the tasks that keep it going."""
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tidewire.config.streams import Stream
@@ -9,8 +10,11 @@ from tidewire.identity.errors import InvalidTokenError
 from tidewire.identity.tokens import Identity, TokenVerifier
 from tidewire.kafka.ports import RecordReader, TopicAdmin
 
+from .backfills import Backfills
+from .core.admission import Load, Overload, overload_of
 from .core.decoding import Decoder
 from .core.demand import Demand
+from .core.draining import DrainStage
 from .core.feed_index import FeedIndex
 from .core.history import History
 from .core.limits import Limits
@@ -19,8 +23,11 @@ from .fanout import Fanout
 from .ingest import Ingest
 from .instruments import Instruments
 from .membership import Membership
+from .one_off import OneOffReads
 from .reader import PartitionReader
-from .topologies import Topologies
+from .sweep import sweep_forever
+from .topologies import TopicChange, Topologies
+from .vitals import Vitals
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -29,7 +36,6 @@ __all__ = ["Node"]
 
 _EVENT_ENVELOPE = 4096
 """Room that a frame keeps beside its largest event."""
-_LAG_INTERVAL = 0.5
 
 
 class Node:
@@ -40,26 +46,37 @@ class Node:
         name: str,
         streams: Mapping[str, Stream],
         *,
-        reader: RecordReader,
+        make_reader: Callable[[], RecordReader],
         admin: TopicAdmin,
         verifier: TokenVerifier | None,
         limits: Limits,
         history: History,
         linger: float,
+        topic_poll_interval: float,
         instruments: Instruments,
     ) -> None:
         self.name = name
         self.limits = limits
         self.instruments = instruments
         self.connections: set[Connection] = set()
+        self.closes: Counter[int] = Counter()
+        self.drain_stage = DrainStage.SERVING
+        self._unwelcomed: set[Connection] = set()
+        self._vitals = Vitals(instruments)
         self._verifier = verifier
         self._loop = asyncio.get_running_loop()
         self._streams = streams
-        index = FeedIndex(max_window_bytes=limits.max_frame_out)
-        demand = Demand(linger)
+        index = FeedIndex(max_window_bytes=limits.max_frame_out // 2)
+        self._demand = demand = Demand(linger)
         demand_changed = asyncio.Event()
         fanout = Fanout(self._loop, instruments, max_frame=limits.max_frame_out)
-        self._topologies = Topologies(streams, admin, on_learned=self._learned)
+        self._topologies = Topologies(
+            streams,
+            admin,
+            poll_interval=topic_poll_interval,
+            on_learned=self._learned,
+            on_changed=self._topic_changed,
+        )
         members = Membership(
             index, demand, instruments, limits, timers=self._loop, on_demand=demand_changed.set
         )
@@ -70,8 +87,18 @@ class Node:
             index=index,
             members=members,
             fanout=fanout,
+            want_past=lambda partition, offset: self._backfills.want(partition, offset),
             instruments=instruments,
             limits=limits,
+        )
+        self.one_off = OneOffReads(
+            streams,
+            self._topologies.by_stream,
+            demand,
+            limits,
+            timers=self._loop,
+            on_demand=demand_changed.set,
+            stale_since=lambda: self.delivery.stale_since,
         )
         self._ingest = Ingest(
             index,
@@ -79,25 +106,39 @@ class Node:
             instruments,
             history,
             timers=self._loop,
-            on_live=self.delivery.partition_live,
+            on_live=self._partition_live,
             on_advanced=self.delivery.advanced,
         )
+        self._backfills = Backfills(
+            make_reader,
+            ingest=self._ingest,
+            on_read=self.delivery.backfilled,
+            instruments=instruments,
+        )
         self._reader = PartitionReader(
-            reader,
+            make_reader(),
             demand,
             self._ingest,
             self.delivery,
             instruments=instruments,
             log_window=history.log_window_ms / 1000,
             demand_changed=demand_changed,
+            look_at_topics=self._topologies.look,
         )
 
     async def run(self) -> None:
         """Read, watch topics and the loop's lag; a task that fails ends the node."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reader.run())
+            tasks.create_task(self._backfills.run())
             tasks.create_task(self._topologies.watch())
-            tasks.create_task(self._watch_loop())
+            tasks.create_task(self._vitals.watch())
+            tasks.create_task(sweep_forever(self.connections, self.instruments))
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the node is about to end: nobody should be sent here any more."""
+        return self.drain_stage is not DrainStage.SERVING
 
     def verify(self, token: str) -> Identity:
         """Whom a token speaks for; raises ``IdentityError``."""
@@ -107,12 +148,30 @@ class Node:
             )
         return self._verifier.verify(token)
 
+    def overload(self) -> Overload | None:
+        """Why nobody new is accepted; None where somebody is."""
+        load = Load(
+            connections=len(self.connections),
+            handshakes=len(self._unwelcomed),
+            loop_lag=self._vitals.loop_lag,
+            memory=self._vitals.memory,
+            is_moving=self.drain_stage is DrainStage.MOVING,
+        )
+        return overload_of(load, self.limits)
+
     def opened(self, connection: "Connection") -> None:
         self.connections.add(connection)
+        self._unwelcomed.add(connection)
         self.instruments.connections.set(len(self.connections))
+
+    def welcomed(self, connection: "Connection") -> None:
+        self._unwelcomed.discard(connection)
+        self.instruments.handshake("accepted")
 
     def closed(self, connection: "Connection", code: int) -> None:
         self.connections.discard(connection)
+        self._unwelcomed.discard(connection)
+        self.closes[code] += 1
         self.delivery.drop(connection)
         self.instruments.connections.set(len(self.connections))
         self.instruments.closed(code)
@@ -122,10 +181,23 @@ class Node:
         decoder = Decoder(self._streams[stream], self.limits.max_frame_out - _EVENT_ENVELOPE)
         self._ingest.add_stream(stream, topology, decoder)
         self.delivery.topology_learned(stream)
+        self.one_off.changed(stream)
 
-    async def _watch_loop(self) -> None:
-        """How late the loop is, by a timer that does nothing else."""
-        while True:
-            expected = self._loop.time() + _LAG_INTERVAL
-            await asyncio.sleep(_LAG_INTERVAL)
-            self.instruments.loop_lag.set(max(0.0, self._loop.time() - expected))
+    def _topic_changed(self, change: TopicChange) -> None:
+        """Everybody waits where it stands until the topic as it is now has been read."""
+        topology = self._topologies.by_stream[change.stream]
+        self.instruments.topic_changed("recreated" if change.is_recreated else "repartitioned")
+
+        def carry_out() -> None:
+            change.carry_out()
+            if change.is_recreated:
+                self._ingest.forget(change.stream)
+                self._reader.restart(topology.topic)
+
+        self.delivery.topic_changed(change.stream, carry_out)
+        self._demand.shrink(topology.topic, topology.partitions)
+        self.one_off.changed(change.stream)
+
+    def _partition_live(self, stream: str) -> None:
+        self.delivery.partition_live(stream)
+        self.one_off.changed(stream)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from itertools import groupby
 
 from tidewire.kafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicError
@@ -34,7 +34,8 @@ _log = get_logger(__name__)
 class PartitionReader:
     """The one task that talks to the Kafka reader.
 
-    ``log_window`` (seconds) is how far back a partition that is no table begins.
+    ``log_window`` (seconds) is how far back a partition that is no table begins. ``look_at_topics`` has the
+    broker asked whether topics are still those that the node knows; raises ``KafkaError``.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class PartitionReader:
         instruments: Instruments,
         log_window: float,
         demand_changed: asyncio.Event,
+        look_at_topics: Callable[[], Awaitable[object]],
     ) -> None:
         self._reader = reader
         self._demand = demand
@@ -55,6 +57,9 @@ class PartitionReader:
         self._instruments = instruments
         self._log_window = log_window
         self._demand_changed = demand_changed
+        self._look_at_topics = look_at_topics
+        self._is_doubtful = False
+        self._to_restart: set[str] = set()
         self._assigned: dict[TopicPartition, int] = {}
         self._missing_until: dict[str, float] = {}
         self._version = demand.version
@@ -73,6 +78,7 @@ class PartitionReader:
                     await self._turn()
                 except OffsetOutOfRangeError as error:
                     _log.warning("position is not in the log", error=str(error))
+                    self._is_doubtful = True
                     self._let_go({TopicPartition(error.topic, error.partition)})
                 except UnknownTopicError as error:
                     await self._let_missing_go(error)
@@ -81,6 +87,11 @@ class PartitionReader:
         finally:
             await self._reader.close()
 
+    def restart(self, topic: str) -> None:
+        """The topic is another one now: what is assigned of it begins anew."""
+        self._to_restart.add(topic)
+        self._demand_changed.set()
+
     async def _turn(self) -> None:
         if not self._is_started:
             await self._reader.start()
@@ -88,6 +99,8 @@ class PartitionReader:
         now = time.monotonic()
         if now - self._tended_at >= _TEND_INTERVAL:
             self._tend(now)
+        if self._to_restart:
+            await self._let_restart_go()
         is_due = self._must_change or self._demand.version != self._version
         if is_due and now - self._changed_at >= _CHANGE_INTERVAL:
             await self._change_assignment(now)
@@ -113,6 +126,8 @@ class PartitionReader:
         bounds = await self._reader.bounds(list(self._assigned))
         ends = {partition: b.end for partition, b in bounds.items()}
         self._instruments.lag.set(self._ingest.lag(ends))
+        for partition, bound in bounds.items():
+            self._ingest.note_start(partition, bound.start)
         tell_ends(ends)
 
     async def _idle(self) -> None:
@@ -133,8 +148,15 @@ class PartitionReader:
 
     async def _change_assignment(self, now: float) -> None:
         """Assign what is wanted. Demand may change at every await: what is let go is looked at anew."""
+        if self._is_doubtful:
+            await self._look_at_topics()
+            self._is_doubtful = False
         version = self._demand.version
-        wanted = {p for p in self._demand.wanted() if p.topic not in self._missing_until}
+        wanted = {
+            p
+            for p in self._demand.wanted()
+            if p in self._assigned or p.topic not in self._missing_until
+        }
         bounds, starts = await self._starts([p for p in wanted if p not in self._assigned])
         kept = {p: start for p, start in self._assigned.items() if p in wanted}
         await self._reader.assign(kept | starts)
@@ -190,6 +212,20 @@ class PartitionReader:
         self._delivery.partitions_let_go(frozenset(partitions))
         self._must_change = True
 
+    async def _let_restart_go(self) -> None:
+        """Take recreated topics out first: a partition that stays assigned would keep its old offset."""
+        topics, self._to_restart = self._to_restart, set()
+        gone = [p for p in self._assigned if p.topic in topics]
+        if not gone:
+            return
+        try:
+            await self._reader.assign({p: o for p, o in self._assigned.items() if p not in gone})
+        except KafkaError:
+            self._to_restart |= topics
+            raise
+        self._let_go(gone)
+        self._changed_at = float("-inf")
+
     async def _let_missing_go(self, error: UnknownTopicError) -> None:
         """A topic is gone while it was read: its partitions go at once, the others stay."""
         topics = {p.topic for p in self._assigned}
@@ -197,6 +233,7 @@ class PartitionReader:
         if not gone:
             await self._on_failure(error)
             return
+        self._is_doubtful = True
         for topic in gone:
             self._note_missing(topic, error)
         self._let_go([p for p in self._assigned if p.topic in gone])

@@ -22,7 +22,7 @@ from .settings import GatewaySettings
 __all__ = ["Server", "public_config", "serve"]
 
 _BACKLOG = 2048
-_SHUTDOWN_TIMEOUT = 5
+_SHUTDOWN_TIMEOUT = 3
 
 _log = get_logger(__name__)
 
@@ -49,9 +49,10 @@ class Server(uvicorn.Server):
 async def serve(
     settings: GatewaySettings, app: FastAPI, public: socket.socket, internal: socket.socket
 ) -> None:
-    """Serve until SIGTERM or SIGINT; the internal server is up first and ends last.
+    """Serve until SIGTERM has drained the node; SIGINT and a second SIGTERM end it at once.
 
-    Raises what ended one of the node's tasks, if that is why it stops.
+    The internal server is up first and ends last. Raises what ended one of the node's tasks, if that is
+    why it stops.
     """
     public_server = Server(
         public_config(app, settings), lambda: _announce(settings, public, internal)
@@ -62,9 +63,17 @@ async def serve(
         public_server.should_exit = True
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    app.state.on_failure = stop
+
+    def drain() -> None:
+        loop.add_signal_handler(signal.SIGTERM, stop)
+        if app.state.drain is None:
+            stop()
+        else:
+            app.state.drain.begin()
+
+    loop.add_signal_handler(signal.SIGTERM, drain)
+    loop.add_signal_handler(signal.SIGINT, stop)
+    app.state.stop = stop
     internal_task = asyncio.create_task(internal_server.serve(sockets=[internal]))
     try:
         await public_server.serve(sockets=[public])

@@ -43,8 +43,15 @@ class LimitSettings(BaseModel):
     goaway_window: _Seconds = _DEFAULTS.goaway_window
     live_timeout: _Seconds = _DEFAULTS.live_timeout
     high_water: _Bytes = _DEFAULTS.high_water
+    unsent_timeout: _Seconds = _DEFAULTS.unsent_timeout
     stall_timeout: _Seconds = _DEFAULTS.stall_timeout
     bad_frames: _Count = _DEFAULTS.bad_frames
+    backfill_records: Annotated[int, Field(ge=0, le=10_000_000)] = _DEFAULTS.backfill_records
+    max_one_off_reads: _Count = _DEFAULTS.max_one_off_reads
+    max_connections: _Count = _DEFAULTS.max_connections
+    max_handshakes: _Count = _DEFAULTS.max_handshakes
+    max_loop_lag: _Seconds = _DEFAULTS.max_loop_lag
+    max_memory: Annotated[int, Field(ge=0)] = _DEFAULTS.max_memory
 
     def to_limits(self) -> Limits:
         return Limits(**self.model_dump())
@@ -86,6 +93,14 @@ class GatewaySettings(ServiceSettings):
         description="how long removals are remembered; at most delete.retention.ms of the topics",
     )
     linger: _Seconds = Field(default=30.0, description="partitions nobody needs are read so long")
+    topic_poll_interval: _Seconds = Field(
+        default=10.0,
+        description="how often the broker is asked whether topics were recreated or have more partitions",
+    )
+    drain_delay: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=10.0, description="between the end of readiness and the first client's move"
+    )
+    drain_window: _Seconds = Field(default=30.0, description="in which all clients are moved")
     limits: LimitSettings = LimitSettings()
 
     @model_validator(mode="after")

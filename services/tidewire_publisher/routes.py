@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 
 from tidewire.config.streams import Stream
 from tidewire.errors import TidewireError
+from tidewire.http.bearer import check_query
 from tidewire.kafka.records import RecordPosition
 from tidewire.publishing import EventLimits
 from tidewire.telemetry.metrics import Metrics, label_or_other
@@ -25,8 +26,6 @@ from .ingest import EventIngest
 from .openapi import PUBLISH_RESPONSES, REQUEST_BODY, Published
 
 __all__ = ["Endpoints", "problem_response"]
-
-_TOKEN_PARAMETERS = frozenset({"token", "access_token", "authorization"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ class Endpoints:
         return Response(text, headers={"Content-Type": content_type})
 
     async def _publish(self, stream: str, request: Request) -> tuple[Outcome, ...]:
-        _check_query(request)
+        check_query(request.query_params)
         self._access.check(request.headers.get("authorization"), stream)
         rules = self._rules_of(stream)
         media_type = media_type_of(request.headers)
@@ -157,19 +156,6 @@ def problem_response(problem: Problem, members: Mapping[str, Any] | None = None)
         headers=problem.headers,
         media_type=CONTENT_TYPE,
     )
-
-
-def _check_query(request: Request) -> None:
-    """A token in a URL ends up in logs."""
-    if _TOKEN_PARAMETERS & {name.lower() for name in request.query_params}:
-        raise ProblemError(
-            Problem(
-                "token-in-query",
-                HTTPStatus.BAD_REQUEST,
-                "A token does not belong into the address",
-                "send the token as `Authorization: Bearer <token>`, and treat this one as leaked",
-            )
-        )
 
 
 def _plain(text: str, status: HTTPStatus = HTTPStatus.OK) -> Response:

@@ -118,9 +118,14 @@ class Gateway:
         self.http = f"http://127.0.0.1:{port}"
         self.ws = f"ws://127.0.0.1:{port}/v1/ws"
         self.port = port
+        self.ended = asyncio.Event()
+
+    def is_stopping(self) -> bool:
+        """Whether it was told to, or has come to the end of its drain."""
+        return self._server.should_exit
 
     def stop(self) -> None:
-        """As SIGTERM does."""
+        """As SIGINT does."""
         self._server.should_exit = True
 
     @property
@@ -156,11 +161,14 @@ async def running_gateway(
     listener = socket.create_server(("127.0.0.1", 0))
     started = asyncio.Event()
     server = Server(public_config(app, settings), started.set)
+    gateway = Gateway(app, server, listener.getsockname()[1])
+    app.state.stop = gateway.stop
     task = asyncio.create_task(server.serve(sockets=[listener]))
+    task.add_done_callback(lambda _: gateway.ended.set())
     try:
         async with asyncio.timeout(PATIENCE):
             await started.wait()
-        yield Gateway(app, server, listener.getsockname()[1])
+        yield gateway
     finally:
         server.should_exit = True
         async with asyncio.timeout(PATIENCE):

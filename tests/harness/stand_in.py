@@ -1,7 +1,7 @@
 """Stand-ins for the services of `tidewire dev`, to see what the supervisor does with bad ones.
 
-STAND_IN_<NAME> in the environment is how one behaves: ``deaf`` ignores SIGTERM, ``dies`` ends once the
-file STAND_IN_ALIVE is gone, ``refuses`` never starts. The real services have suites of their own.
+STAND_IN_<NAME> in the environment is how one behaves: ``deaf`` ignores the signals that end it, ``dies``
+ends once the file STAND_IN_ALIVE is gone, ``refuses`` never starts. The real services have suites of their own.
 """
 
 import json
@@ -47,7 +47,7 @@ def stand_ins(folder: Path, **behaviours: str) -> Mapping[str, str]:
 
 
 def serve(name: str) -> None:
-    """Answer as the service does, until SIGTERM or as its behaviour says."""
+    """Answer as the service does, until SIGTERM, SIGINT or as its behaviour says."""
     behaviour = os.environ.get(f"STAND_IN_{name.upper()}", "")
     if behaviour == "refuses":
         sys.exit(f"{name}: the setting COLOUR is wrong: choose red")
@@ -56,7 +56,8 @@ def serve(name: str) -> None:
     def note(number: int, _frame: FrameType | None) -> None:
         asked.append(number)
 
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour == "deaf" else note)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN if behaviour == "deaf" else note)
     with _listening(name, "PORT") as public, _listening(name, "INTERNAL_PORT") as internal:
         sys.stdout.write(json.dumps(_ready(public, internal)) + "\n")
         sys.stdout.flush()

@@ -2,7 +2,7 @@
 
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,7 @@ from tidewire.protocol.frames import Subscribe, Unsubscribe, UpdateSubscription
 from tidewire.telemetry.metrics import create_metrics
 from tidewire_client.codec import decode
 from tidewire_client.messages import GapNotice, Snapshot, Status, Subscribed, Updates
-from tidewire_client.subscription_state import SubscriptionState
+from tidewire_client.subscription_state import Accepted, SubscriptionState
 from tidewire_gateway.core.decoding import Decoder
 from tidewire_gateway.core.demand import Demand
 from tidewire_gateway.core.feed_index import FeedIndex
@@ -109,6 +109,7 @@ class VirtualLog:
 
     topic: str
     partitions: int
+    epoch: str = "epoch"
     now_ms: int = 1_700_000_000_000
     records: dict[int, list[Record]] = field(default_factory=dict)
     kept_from: int = 0
@@ -118,6 +119,13 @@ class VirtualLog:
         record = Record(self.topic, partition, len(held), self.now_ms, key.encode(), value, ())
         held.append(record)
         return record
+
+    def recreate(self, partitions: int) -> None:
+        """Delete the topic and make it anew."""
+        self.epoch += "'"
+        self.partitions = partitions
+        self.records.clear()
+        self.kept_from = 0
 
     def end(self, partition: int) -> int:
         return len(self.records.get(partition, ()))
@@ -149,7 +157,7 @@ class VirtualNode:
         instruments = Instruments(create_metrics("gateway"))
         limits = limits or Limits()
         topologies: dict[str, Topology] = {}
-        self.index = FeedIndex(max_window_bytes=limits.max_frame_out)
+        self.index = FeedIndex(max_window_bytes=limits.max_frame_out // 2)
         fanout = Fanout(self.timers, instruments, max_frame=limits.max_frame_out)
         history = History(log_window=1e12, tombstone_ttl=1e12, max_bytes=1 << 40)
         self.delivery = Delivery(
@@ -166,9 +174,11 @@ class VirtualNode:
                 on_demand=lambda: None,
             ),
             fanout=fanout,
+            want_past=self._want_past,
             instruments=instruments,
             limits=limits,
         )
+        self.wanted: dict[TopicPartition, int] = {}
         self._ingest = Ingest(
             self.index,
             fanout,
@@ -178,8 +188,8 @@ class VirtualNode:
             on_live=self.delivery.partition_live,
             on_advanced=self.delivery.advanced,
         )
-        topology = Topology(log.topic, "epoch", log.partitions)
-        topologies["s"] = topology
+        topology = Topology(log.topic, log.epoch, log.partitions, stream.partitions)
+        topologies["s"] = self.topology = topology
         self._ingest.add_stream("s", topology, Decoder(stream, 100_000))
         for partition in self._read:
             self._open(partition)
@@ -199,8 +209,46 @@ class VirtualNode:
             self._read[partition] = start
             self._open(partition)
 
+    def _want_past(self, partition: TopicPartition, offset: int) -> None:
+        self.wanted[partition] = min(offset, self.wanted.get(partition, offset))
+
+    def backfill(self, most: int = 1 << 30) -> None:
+        """Read what is wanted of the past, at most so many records of each partition."""
+        if self._is_cut_off:
+            return
+        wanted, self.wanted = self.wanted, {}
+        for place, offset in wanted.items():
+            held = self._ingest.held_of(place)
+            if held is not None and offset < held.complete_from:
+                span = range(offset, min(held.complete_from, offset + most))
+                records = self.log.records[place.partition][span.start : span.stop]
+                finish(self._ingest.keep_past(place, span, records))
+            self.delivery.backfilled(place)
+
+    def notice_topic(self) -> None:
+        """The broker is asked what the topic is now."""
+        epoch, partitions = self.log.epoch, self.log.partitions
+
+        def change() -> None:
+            if self.topology.epoch != epoch:
+                self._ingest.forget("s")
+                self._read.clear()
+            self.topology.epoch, self.topology.partitions = epoch, partitions
+
+        if (epoch, partitions) != (self.topology.epoch, self.topology.partitions):
+            self.delivery.topic_changed("s", change)
+
+    def evict(self, partition: int, count: int) -> None:
+        """Forget the oldest events of a partition's log, as their age would have it."""
+        log = self.topology.logs.get(partition)
+        for _ in range(count if log is not None else 0):
+            if log is not None and log.log:
+                log.evict_oldest()
+
     def measure(self) -> None:
         """The broker is asked for the ends of what is read."""
+        if self._is_cut_off:
+            return
         tell_ends = self.delivery.before_ends()
         tell_ends({TopicPartition(self.log.topic, p): self.log.end(p) for p in self._read})
 
@@ -208,20 +256,20 @@ class VirtualNode:
         bounds = Bounds(self.log.kept_from, self.log.end(partition))
         self._ingest.open(TopicPartition(self.log.topic, partition), self._read[partition], bounds)
 
+    @property
+    def _is_cut_off(self) -> bool:
+        """Whether the topic it knows is gone, and it has not noticed yet."""
+        return self.topology.epoch != self.log.epoch
+
     def read(self, partition: int, count: int) -> None:
         """Take the next records of a partition, as one fetch."""
-        if partition not in self._read:
+        if partition not in self._read or self._is_cut_off:
             return
         start = self._read[partition]
         records = self.log.records.get(partition, [])[start : start + count]
         self._read[partition] = start + len(records)
         moved = {TopicPartition(self.log.topic, partition): self._read[partition]}
-        taking = self._ingest.take(Fetched(records, moved))
-        try:
-            while True:
-                taking.send(None)
-        except StopIteration:
-            return
+        finish(self._ingest.take(Fetched(records, moved)))
 
     def read_all(self) -> None:
         for partition in range(self.log.partitions):
@@ -251,7 +299,8 @@ class VirtualClient:
         self.identity: Identity | None = None
         self.subscriptions: dict[int, Subscription] = {}
         self.sub: int | None = None
-        self.delivered: list[tuple[int, int]] = []
+        self.delivered: list[tuple[int, int]] = []  # in the present epoch
+        self.delivered_now: list[tuple[int, int]] = []
         self.statuses: list[str] = []
         self.gaps = 0
         self.gap_reasons: list[str | None] = []
@@ -290,20 +339,36 @@ class VirtualClient:
             self.node.delivery.unsubscribe(self, request)
 
     def _take(self, message: object) -> None:
+        before = self.epoch
+        self._apply(message)
+        if self.epoch != before:
+            self.delivered = self.delivered_now
+        if self.state.position is not None:
+            self.moments.append(Moment(deepcopy(self.state), tuple(self.delivered)))
+
+    @property
+    def epoch(self) -> str | None:
+        return None if self.state.position is None else self.state.position.epoch
+
+    def _apply(self, message: object) -> None:
+        self.delivered_now = []
         if isinstance(message, Subscribed):
-            self.gaps += self.state.subscribed(message, is_update=self._is_update) is not None
+            gap = self.state.subscribed(message, is_update=self._is_update)
+            if gap is not None:
+                self.gaps += 1
+                self.gap_reasons.append(gap.reason)
             self._is_update = False
             self.sub = message.sub
         elif isinstance(message, Snapshot):
             assert message.sub == self.sub
             accepted = self.state.snapshot(message)
             if accepted is not None:
-                self.delivered += [(e.partition, e.offset) for e in accepted.events]
+                self._deliver(accepted)
         elif isinstance(message, Updates):
             assert message.sub == self.sub
-            fresh = self.state.updates(message).events
-            self.duplicates += len(message.events) - len(fresh)
-            self.delivered += [(e.partition, e.offset) for e in fresh]
+            fresh = self.state.updates(message)
+            self.duplicates += len(message.events) - len(fresh.events)
+            self._deliver(fresh)
         elif isinstance(message, GapNotice):
             self.gaps += 1
             self.gap_reasons.append(message.gap.reason)
@@ -311,8 +376,19 @@ class VirtualClient:
         else:
             assert isinstance(message, Status), message
             self.statuses.append(message.state)
-        if self.state.position is not None:
-            self.moments.append(Moment(deepcopy(self.state), tuple(self.delivered)))
+
+    def _deliver(self, accepted: Accepted) -> None:
+        self.delivered_now = [(e.partition, e.offset) for e in accepted.events]
+        self.delivered += self.delivered_now
+
+
+def finish(work: Coroutine[Any, Any, object]) -> None:
+    """Run a coroutine that waits for nothing but its next turn."""
+    try:
+        while True:
+            work.send(None)
+    except StopIteration:
+        return
 
 
 def text_frames(data: bytes) -> list[str]:

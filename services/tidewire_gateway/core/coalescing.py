@@ -46,7 +46,7 @@ class LatestWindow:
 
 
 class EveryWindow:
-    """Keeps every event in order; asks for a flush before ``max_bytes`` are exceeded by far."""
+    """Keeps every event in order; asks for a flush when ``max_bytes`` are reached."""
 
     __slots__ = ("_bytes", "_events", "_max_bytes")
 

@@ -40,5 +40,11 @@ class Demand:
             del self._lingering[partition]
             self.version += 1
 
+    def shrink(self, topic: str, partitions: int) -> None:
+        """The topic has so many partitions now: let go of others that linger, which are there no more."""
+        for place in [p for p in self._lingering if p.topic == topic and p.partition >= partitions]:
+            del self._lingering[place]
+            self.version += 1
+
     def wanted(self) -> frozenset[TopicPartition]:
         return frozenset((*self._references, *self._lingering))

@@ -5,17 +5,23 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import chain
 from typing import NamedTuple
+from weakref import WeakSet
 
 from tidewire.protocol.channels import Channel
 from tidewire.protocol.codes import Mode
 from tidewire.protocol.positions import Position
 
+from .backlog import Backlog
 from .coalescing import Batch, Window, make_window
 from .events import Event
 from .partition_log import PartitionLog
+from .snapshots import Snapshot
 from .subscriptions import Subscription, SubscriptionState
 
-__all__ = ["Feed", "FeedKey", "Flush", "ReadySnapshot", "Topology", "Urgency", "events_at_or_after"]
+__all__ = ["Feed", "FeedKey", "Flush", "Topology", "Urgency", "events_at_or_after"]
+
+_SNAPSHOTS = 4
+_SNAPSHOT_AGE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,30 +38,29 @@ class Topology:
     """A stream's topic as the node knows it: epoch, partition count, what is held of each partition.
 
     ``logs`` holds the partitions that are read; ``live`` those among them that have caught up.
+    ``declared`` is the partition count that the stream was configured with. Where the topic has another, a
+    group's events may stand in two partitions: those of before the count changed, and those of after.
     """
 
     topic: str
     epoch: str
     partitions: int
+    declared: int = 0
     logs: dict[int, PartitionLog] = field(default_factory=dict)
     live: set[int] = field(default_factory=set)
+
+    @property
+    def is_regrouped(self) -> bool:
+        return self.declared not in (0, self.partitions)
 
 
 class Urgency(Enum):
     """When an offered event is to be flushed."""
 
+    AT_ONCE = auto()  # the window is full
     SCHEDULED = auto()  # a flush is due already
-    NOW = auto()  # the feed was idle, or its window is full
+    NOW = auto()  # the feed was idle
     LATER = auto()  # at the feed's next interval
-
-
-class ReadySnapshot(NamedTuple):
-    """The frames of a snapshot at ``position``, and how many events and frames they are."""
-
-    position: Position
-    data: bytes
-    events: int
-    frames: int
 
 
 class Flush(NamedTuple):
@@ -75,11 +80,16 @@ class Feed:
     """Coalesces once for all its subscriptions.
 
     ``sub`` is its number on this node, never reused. ``sent`` is the position of the last flush: per
-    partition the next offset that no flush has covered. ``sequence`` counts flushes.
+    partition the next offset that no flush has covered. ``sequence`` counts flushes. ``backlog`` is what
+    those who catch up are handed pieces of.
     """
 
     __slots__ = (
+        "_catching_up",
+        "_snapshot",
+        "_snapshots",
         "attached",
+        "backlog",
         "detached",
         "is_scheduled",
         "joining",
@@ -88,7 +98,6 @@ class Feed:
         "partitions",
         "sent",
         "sequence",
-        "snapshot",
         "sub",
         "topology",
         "window",
@@ -113,7 +122,12 @@ class Feed:
         self.detached: dict[Subscription, None] = {}
         self.sent: dict[int, int] = {}
         self.sequence = 0
-        self.snapshot: ReadySnapshot | None = None  # the last one made, to share
+        self.backlog: Backlog | None = None
+        self._catching_up: set[Subscription] = set()
+        self._snapshot: Snapshot | None = None  # the last one made
+        self._snapshots: WeakSet[Snapshot] = (
+            WeakSet()
+        )  # those that somebody is being handed, and it
         self.last_flush_at = float("-inf")
         self.is_scheduled = False
 
@@ -157,7 +171,7 @@ class Feed:
         """
         self.window.offer(event)
         if self.window.is_full:
-            return Urgency.NOW
+            return Urgency.AT_ONCE
         if self.is_scheduled:
             return Urgency.SCHEDULED
         return Urgency.NOW if now >= self.last_flush_at + self.interval else Urgency.LATER
@@ -167,7 +181,6 @@ class Feed:
         self.is_scheduled = False
         self.last_flush_at = now
         self.sequence += 1
-        self.snapshot = None
         prior = self.sent_position()
         logs = self.topology.logs
         moved: dict[int, int] = {}
@@ -233,18 +246,59 @@ class Feed:
         """Give a subscription no more shared frames; it keeps a position and nothing else."""
         self._remove(subscription)
         self.detached[subscription] = None
+        if state is SubscriptionState.CATCHING_UP:
+            self._catching_up.add(subscription)
         subscription.detach(state, standing)
         self._forget_if_unattended()
+
+    def retarget(self, partitions: tuple[int, ...]) -> None:
+        """The channel has other partitions, or its topic is another one: nothing of before counts."""
+        assert not self.is_attended, "detach everybody first"
+        self.partitions = partitions
+        self.sent = {}
+        self.forget_history()
+
+    def forget_history(self) -> None:
+        """What was gathered for those who catch up is of a log that is no longer held."""
+        self.backlog = None
+
+    def shared_snapshot(self, now: float) -> Snapshot | None:
+        """A snapshot already made that serves a newcomer as well as one made now.
+
+        A short one only if it is true now. A long one also when it is a moment old, or when so many are
+        being handed out that another would cost too much memory: what changed since follows it.
+        """
+        newest = max(self._snapshots, key=lambda snapshot: snapshot.made_at, default=None)
+        if newest is None or newest.position == self.position():
+            return newest
+        if newest.is_short or newest.position.epoch != self.topology.epoch:
+            return None
+        is_fresh = now - newest.made_at < _SNAPSHOT_AGE
+        return newest if is_fresh or len(self._snapshots) >= _SNAPSHOTS else None
+
+    def share(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._snapshots.add(snapshot)
+
+    def tidy(self, now: float) -> bool:
+        """Let go of what was gathered for those who caught up; whether nothing is left to let go of."""
+        if not self._catching_up:
+            self.backlog = None
+        if self._snapshot is not None and now - self._snapshot.made_at >= _SNAPSHOT_AGE:
+            self._snapshot = None
+        return self.backlog is None and self._snapshot is None
 
     def drop(self, subscription: Subscription) -> None:
         """The subscription has ended."""
         self._remove(subscription)
         subscription.detach(SubscriptionState.ENDED, None)
+        subscription.drop_snapshot()
         self._forget_if_unattended()
 
     def _remove(self, subscription: Subscription) -> None:
         for group in (self.attached, self.joining, self.detached):
             group.pop(subscription, None)
+        self._catching_up.discard(subscription)
 
     def _forget_if_unattended(self) -> None:
         if not self.is_attended:

@@ -29,8 +29,15 @@ class Limits:
     goaway_window: float = 30.0
     live_timeout: float = 5.0
     high_water: int = 64 * 1024
+    unsent_timeout: float = 1.0
     stall_timeout: float = 30.0
     bad_frames: int = 3
+    backfill_records: int = 100_000
+    max_one_off_reads: int = 64
+    max_connections: int = 20_000
+    max_handshakes: int = 1000
+    max_loop_lag: float = 1.0
+    max_memory: int = 0
 
     def to_wire(self) -> dict[str, Any]:
         """What `welcome` tells the client to keep to."""

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from tidewire.protocol.framing import text_frame
 from tidewire.protocol.positions import Position
-from tidewire.protocol.server_frames import encode_snapshot, encode_updates
+from tidewire.protocol.server_frames import encode_updates
 
 from .coalescing import Batch
 from .events import Event
 
-__all__ = ["snapshot_frames", "updates_frames"]
+__all__ = ["end_of_part", "is_one_frame", "room_for_events", "updates_frames"]
 
 _ENVELOPE_BYTES = 1024
 """Room for everything in a frame that is not an event, but for the position."""
@@ -21,39 +21,34 @@ def updates_frames(sub: int, position: Position, batch: Batch, max_bytes: int) -
     A flush that is split moves the position only in its last frame, which also counts what was
     coalesced (docs/protocol.md, "Position").
     """
-    *head, tail = _parts(batch.events, _room(position, max_bytes))
+    events, room = batch.events, room_for_events(position, max_bytes)
     stay = Position(position.epoch, {})
-    frames = [text_frame(encode_updates(sub, stay, part, coalesced=0)) for part in head]
+    frames: list[bytes] = []
+    start, end = 0, end_of_part(events, 0, room)
+    while end < len(events):
+        part = [event.encoded for event in events[start:end]]
+        frames.append(text_frame(encode_updates(sub, stay, part, coalesced=0)))
+        start, end = end, end_of_part(events, end, room)
+    tail = [event.encoded for event in events[start:]]
     frames.append(text_frame(encode_updates(sub, position, tail, coalesced=batch.coalesced)))
     return frames
 
 
-def snapshot_frames(
-    sub: int, position: Position, events: Sequence[Event], *, partial: bool, max_bytes: int
-) -> list[bytes]:
-    """The frames of a snapshot, ready for the socket; all but the last say ``more``."""
-    *head, tail = _parts(events, _room(position, max_bytes))
-    stay = Position(position.epoch, {})
-    frames = [
-        text_frame(encode_snapshot(sub, stay, part, partial=partial, more=True)) for part in head
-    ]
-    frames.append(text_frame(encode_snapshot(sub, position, tail, partial=partial, more=False)))
-    return frames
+def is_one_frame(position: Position, events: Sequence[Event], max_bytes: int) -> bool:
+    """Whether a flush needs no second frame."""
+    return end_of_part(events, 0, room_for_events(position, max_bytes)) == len(events)
 
 
-def _room(position: Position, max_bytes: int) -> int:
+def room_for_events(position: Position, max_bytes: int) -> int:
+    """Bytes that a frame with this position has for events."""
     return max(1, max_bytes - _ENVELOPE_BYTES - 32 * len(position.offsets))
 
 
-def _parts(events: Sequence[Event], room: int) -> list[list[bytes]]:
-    """Encoded events in parts of at most ``room`` bytes (a single event may exceed it); never empty."""
-    parts: list[list[bytes]] = [[]]
+def end_of_part(events: Sequence[Event], start: int, room: int) -> int:
+    """Where the part that begins at ``start`` ends; it has one event at least, if any is left."""
     used = 0
-    for event in events:
-        size = len(event.encoded) + 1
-        if used + size > room and parts[-1]:
-            parts.append([])
-            used = 0
-        parts[-1].append(event.encoded)
-        used += size
-    return parts
+    for index in range(start, len(events)):
+        used += len(events[index].encoded) + 1
+        if used > room and index > start:
+            return index
+    return len(events)

@@ -1,14 +1,27 @@
 """What a node holds of one partition: recent events in order, and the newest event of every entity."""
 
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from .events import Event
 
-__all__ = ["PartitionLog"]
+__all__ = ["PartitionLog", "Past"]
 
 _OVERHEAD_BYTES = 200
 """Rough cost of an event beside its encoded bytes: tuple, strings, deque and dict entries."""
+
+
+class Past(NamedTuple):
+    """Events from before the log, read once more: all there are at ``start`` ≤ offset < ``end``."""
+
+    start: int
+    end: int
+    events: Sequence[Event]
+
+    def covers(self, offset: int) -> bool:
+        return self.start <= offset < self.end
 
 
 class PartitionLog:
@@ -16,9 +29,10 @@ class PartitionLog:
 
     ``next_offset`` is the next offset to be read; the log is complete from ``complete_from`` on; `changes`
     is complete from ``floor`` on (below it tombstones may be gone); Kafka itself began at ``kept_from`` when
-    the partition was opened. ``newest`` keeps, per group, entity →
+    it was last asked. ``newest`` keeps, per group, entity →
     event in the order of offsets: an update moves its entity to the end, so what changed since an offset
-    is read off the end at the cost of what changed.
+    is read off the end at the cost of what changed. ``past`` is what was last read again of what the log no
+    longer holds.
     """
 
     __slots__ = (
@@ -31,6 +45,7 @@ class PartitionLog:
         "log",
         "newest",
         "next_offset",
+        "past",
     )
 
     def __init__(self, start: int, *, is_table: bool, kept_from: int = 0) -> None:
@@ -42,6 +57,7 @@ class PartitionLog:
         self.log: deque[Event] = deque()
         self.newest: dict[str, dict[str, Event]] = {}
         self.bytes_held = 0
+        self.past: Past | None = None
         self._tombstones: dict[tuple[str, str], Event] = {}  # oldest first
 
     def append(self, event: Event) -> None:
@@ -113,6 +129,26 @@ class PartitionLog:
                 found.append(event)
         found.reverse()
         return found
+
+    def holds(self, offset: int) -> bool:
+        """Whether the events from ``offset`` on can be given, some of them at least."""
+        return offset >= self.complete_from or (self.past is not None and self.past.covers(offset))
+
+    def events_from(self, offset: int, group: str | None) -> tuple[Sequence[Event], int]:
+        """The events from ``offset`` on that can be given, and up to which offset they are all there are."""
+        if offset >= self.complete_from:
+            return self.events_since(offset, group), self.next_offset
+        past = self.past
+        assert past is not None, "ask `holds` first"
+        older = past.events[bisect_left(past.events, offset, key=_by_offset) :]
+        older = [event for event in older if group is None or event.group == group]
+        if past.end < self.complete_from:
+            return older, past.end
+        return [*older, *self.events_since(past.end, group)], self.next_offset
+
+    def newest_of(self, event: Event) -> Event | None:
+        """The newest event of the same entity, which may be ``event`` itself."""
+        return self.newest.get(event.group, {}).get(event.entity)
 
     def _groups(self, group: str | None) -> Iterable[dict[str, Event]]:
         if group is None:

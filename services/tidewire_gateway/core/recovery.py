@@ -1,139 +1,174 @@
-"""What a subscription lacks: `catch_up` from a position, or from nothing.
+"""What a subscription gets for the position it stands at: everything since, a snapshot, or a named gap.
 
-One mechanism serves the first snapshot, resume, slow clients, pause and moves between feeds.
+One mechanism serves resume, slow clients, pause and moves between feeds.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tidewire.protocol.codes import GapReason, Mode, Recovered
 from tidewire.protocol.positions import Position
 from tidewire.protocol.server_frames import Gap
 
+from .backlog import Backlog
 from .events import Event
-from .feeds import Feed
+from .feeds import Feed, Topology
 from .partition_log import PartitionLog
 
-__all__ = ["CatchUp", "catch_up", "current_events", "start_fresh"]
+__all__ = ["Resumption", "backlog_of", "current_events", "not_held", "resume", "start_fresh"]
 
 
 @dataclass(frozen=True, slots=True)
-class CatchUp:
-    """What brings a subscription level with what the node has read.
+class Resumption:
+    """``begin`` is the position that a subscription goes on from.
 
-    ``begin`` is the position it stands at before ``events`` arrive, ``end`` the one after them. Where
-    ``is_snapshot``, `current_events` take the place of ``events`` and of everything the client holds:
-    they are the same for all who start here, so they are not gathered before somebody needs them.
+    With ``owes_snapshot`` a snapshot takes the place of everything the client holds; until it is complete the
+    client stands nowhere, so ``begin`` is offset 0 then.
     """
 
     recovered: Recovered
     begin: Position
-    end: Position
-    events: Sequence[Event]
-    is_snapshot: bool = False
+    owes_snapshot: bool = False
     gap: Gap | None = None
     reason: GapReason | None = None
 
 
-def start_fresh(feed: Feed, *, snapshot: bool) -> CatchUp:
-    """A subscription that resumes nothing: from here on, or in `latest` from a snapshot of here.
-
-    Before its snapshot has arrived a client holds nothing, so ``begin`` is offset 0 then.
-    """
-    end = feed.position()
+def start_fresh(feed: Feed, *, snapshot: bool) -> Resumption:
+    """A subscription that resumes nothing: from here on, or in `latest` from a snapshot of here."""
+    here = feed.position()
     if not snapshot or feed.key.mode is Mode.EVERY:
-        return CatchUp(Recovered.NONE, end, end, ())
-    return CatchUp(Recovered.NONE, _nothing(end), end, (), is_snapshot=True)
+        return Resumption(Recovered.NONE, here)
+    return Resumption(Recovered.NONE, _nothing(here), owes_snapshot=True)
 
 
-def catch_up(feed: Feed, since: Position) -> CatchUp:
-    """What ``since`` lacks, as far as this node holds it; what it does not hold is named.
+def resume(feed: Feed, since: Position, *, reach_back: int) -> Resumption:
+    """What ``since`` gets; what it lacks for ever is named.
 
-    Only for a feed that is live: a partition that is not open, or still loading, cannot tell what is lost.
+    ``reach_back`` is how many offsets before its log a node reads again for mode `every`. Only for a feed
+    that is live: a partition that is not open, or still loading, cannot tell what is lost.
     """
     assert feed.is_live
-    missed = _missed(feed, since)
-    if feed.key.mode is Mode.LATEST and missed is not None and _is_table(feed):
-        end = feed.position()
-        return CatchUp(
-            Recovered.SNAPSHOT,
-            _nothing(end),
-            end,
-            (),
-            is_snapshot=True,
-            reason=missed[1],
-        )
-    if missed is not None:
-        return _after_gap(feed, since, *missed)
-    end = feed.position()
-    begin = Position(end.epoch, {p: since.offsets.get(p, 0) for p in end.offsets})
-    recovered = Recovered.EXACT if feed.key.mode is Mode.EVERY else Recovered.CHANGES
-    return CatchUp(recovered, begin, end, _events_since(feed, begin.offsets))
+    missed = _missed(feed, since, reach_back)
+    if missed is None:
+        begin = Position(feed.topology.epoch, {p: since.offsets.get(p, 0) for p in feed.partitions})
+        recovered = Recovered.EXACT if feed.key.mode is Mode.EVERY else Recovered.CHANGES
+        return Resumption(recovered, begin)
+    gap, reason = missed
+    if feed.key.mode is Mode.LATEST and _is_table(feed):
+        begin = _nothing(feed.position())
+        return Resumption(Recovered.SNAPSHOT, begin, owes_snapshot=True, reason=reason)
+    return Resumption(Recovered.GAP, _after(feed, since, gap), gap=gap, reason=reason)
 
 
 def current_events(feed: Feed) -> list[Event]:
     """A snapshot of the channel: the newest event of every entity that the node holds."""
     group = feed.key.channel.group
+    topology = feed.topology
+    logs = [topology.logs[p] for p in feed.partitions if p in topology.logs]
+    events = [event for log in logs for event in log.current(group)]
+    if topology.is_regrouped:
+        return [event for event in events if _is_newest_anywhere(topology, event)]
+    return events
+
+
+def not_held(feed: Feed, standing: Position) -> dict[int, int]:
+    """Partitions of which this node must read again, and from where, before `backlog_of` can be had."""
+    if feed.key.mode is Mode.LATEST:
+        return {}
     logs = feed.topology.logs
-    return [e for p in feed.partitions if p in logs for e in logs[p].current(group)]
+    offsets = {p: standing.offsets.get(p, 0) for p in feed.partitions if p in logs}
+    return {p: offset for p, offset in offsets.items() if not logs[p].holds(offset)}
 
 
-def _after_gap(feed: Feed, since: Position, gap: Gap, reason: GapReason) -> CatchUp:
-    """Name what is lost, and go on from where the log begins."""
-    end = feed.position()
-    begin = {
+def backlog_of(feed: Feed, standing: Position) -> Backlog:
+    """What one who stands at ``standing`` lacks, shared with everybody who lacks part of it.
+
+    Empty where nothing is lacking. Positions must be within what `resume` allows, and held.
+    """
+    if feed.backlog is not None and feed.backlog.covers(standing.offsets):
+        return feed.backlog
+    topology, group = feed.topology, feed.key.channel.group
+    begin = {p: standing.offsets.get(p, 0) for p in feed.partitions if p in topology.logs}
+    end: dict[int, int] = {}
+    events = {}
+    for partition, offset in begin.items():
+        log = topology.logs[partition]
+        if feed.key.mode is Mode.EVERY:
+            events[partition], end[partition] = log.events_from(offset, group)
+        else:
+            events[partition], end[partition] = log.changed_since(offset, group), log.next_offset
+
+    def is_current(event: Event) -> bool:
+        if topology.is_regrouped:
+            return _is_newest_anywhere(topology, event)
+        return topology.logs[event.partition].newest_of(event) is event
+
+    is_wanted = is_current if feed.key.mode is Mode.LATEST else _always
+    feed.backlog = Backlog(begin, end, events, is_wanted)
+    return feed.backlog
+
+
+def _always(_event: Event) -> bool:
+    return True
+
+
+def _after(feed: Feed, since: Position, gap: Gap) -> Position:
+    """Where one goes on who stood at ``since``, after ``gap``."""
+    here = feed.position()
+    offsets = {
         p: gap[p][1] if p in gap else since.offsets.get(p, next_offset)
-        for p, next_offset in end.offsets.items()
+        for p, next_offset in here.offsets.items()
     }
-    return CatchUp(
-        Recovered.GAP,
-        Position(end.epoch, begin),
-        end,
-        _events_since(feed, begin),
-        gap=gap,
-        reason=reason,
-    )
+    return Position(here.epoch, offsets)
 
 
-def _missed(feed: Feed, since: Position) -> tuple[Gap, GapReason] | None:
+def _missed(feed: Feed, since: Position, reach_back: int) -> tuple[Gap, GapReason] | None:
     """The offsets per partition that this node cannot give any more, and why."""
     logs = feed.topology.logs
     held = {p: logs[p] for p in feed.partitions}
     if since.epoch != feed.topology.epoch:
-        gap = {p: (since.offsets.get(p, 0), _first(feed, log)) for p, log in held.items()}
+        gap = {
+            p: (since.offsets.get(p, 0), _lowest(feed, log, reach_back)) for p, log in held.items()
+        }
         return gap, GapReason.RECREATED
     gap = {}
-    reason = GapReason.TOO_FAR
+    reasons = set()
     for partition, log in held.items():
         offset = since.offsets.get(partition, 0)
         if offset > log.next_offset:
             gap[partition] = (offset, log.next_offset)
-            reason = GapReason.TRUNCATED
-        elif offset < _first(feed, log):
-            gap[partition] = (offset, _first(feed, log))
-            if offset < log.kept_from:
-                reason = GapReason.RETENTION
-    return (gap, reason) if gap else None
+            reasons.add(GapReason.TRUNCATED)
+        elif offset < (lowest := _lowest(feed, log, reach_back)):
+            gap[partition] = (offset, lowest)
+            reasons.add(GapReason.RETENTION if offset < log.kept_from else GapReason.TOO_FAR)
+    return (gap, _weightiest(reasons)) if gap else None
 
 
-def _first(feed: Feed, log: PartitionLog) -> int:
-    """The lowest position that this node can serve from."""
-    return log.complete_from if feed.key.mode is Mode.EVERY else log.floor
+def _weightiest(reasons: set[GapReason]) -> GapReason:
+    """One reason for a gap in several partitions: what the log itself lost comes first."""
+    order = (GapReason.TRUNCATED, GapReason.RETENTION, GapReason.TOO_FAR)
+    return next(reason for reason in order if reason in reasons)
 
 
-def _events_since(feed: Feed, offsets: Mapping[int, int]) -> list[Event]:
-    group = feed.key.channel.group
-    found: list[Event] = []
-    for partition in feed.partitions:
-        log = feed.topology.logs[partition]
-        offset = offsets.get(partition, 0)
-        read = log.events_since if feed.key.mode is Mode.EVERY else log.changed_since
-        found.extend(read(offset, group))
-    return found
+def _lowest(feed: Feed, log: PartitionLog, reach_back: int) -> int:
+    """The lowest offset that this node can serve from, reading again included."""
+    if feed.key.mode is Mode.LATEST:
+        return log.floor
+    reached = log.complete_from - reach_back
+    return min(log.complete_from, max(log.kept_from, reached))
 
 
 def _is_table(feed: Feed) -> bool:
     return any(log.is_table for log in feed.topology.logs.values())
+
+
+def _is_newest_anywhere(topology: Topology, event: Event) -> bool:
+    """Whether an event is the newest of its entity in its partition, and no other has a later one."""
+    logs = topology.logs
+    if logs[event.partition].newest_of(event) is not event:
+        return False
+    order = (event.ts_ms, event.partition)
+    rivals = (log.newest_of(event) for log in logs.values())
+    return all(r is None or order >= (r.ts_ms, r.partition) for r in rivals)
 
 
 def _nothing(position: Position) -> Position:

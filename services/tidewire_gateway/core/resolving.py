@@ -11,7 +11,7 @@ from tidewire.protocol.codes import ErrorCode
 from tidewire.protocol.errors import ProtocolError
 from tidewire.protocol.frames import Subscribe
 
-from .feeds import FeedKey
+from .feeds import FeedKey, Topology
 from .intervals import grant_interval_ms
 
 __all__ = ["channel_partitions", "may_read", "resolve"]
@@ -43,11 +43,18 @@ def resolve(
     return FeedKey(channel, mode, grant_interval_ms(request.interval_ms, stream.min_interval_ms))
 
 
-def channel_partitions(channel: Channel, partitions: int) -> tuple[int, ...]:
-    """The partitions that hold a channel: one for a group, all for the whole stream."""
+def channel_partitions(channel: Channel, topology: Topology) -> tuple[int, ...]:
+    """The partitions that hold a channel: all for the whole stream, one for a group.
+
+    Two for a group where the topic has another partition count than its stream was configured with: its
+    events of before the count changed stand in one, those of after in the other.
+    """
     if channel.group is None:
-        return tuple(range(partitions))
-    return (partition_of(channel.group.encode(), partitions),)
+        return tuple(range(topology.partitions))
+    group = channel.group.encode()
+    counts = (topology.partitions, topology.declared or topology.partitions)
+    found = {partition_of(group, count) for count in counts}
+    return tuple(sorted(p for p in found if p < topology.partitions))
 
 
 def may_read(stream: Stream, identity: Identity | None, channel: str) -> bool:

@@ -79,6 +79,8 @@ class Deadline(Enum):
     HELLO = auto()
     EXPIRY = auto()
     AGE = auto()
+    MOVE = auto()
+    """The time that a `goaway` left is over."""
 
 
 class Session:
@@ -91,6 +93,7 @@ class Session:
         "_expires_at",
         "_hello_by",
         "_limits",
+        "_move_by",
         "_refusals",
         "state",
     )
@@ -108,6 +111,7 @@ class Session:
         self._refusals = Allowance(limits.refusals, limits.messages_in_window, now)
         self._hello_by = now + limits.hello_timeout
         self._age_at = now + age
+        self._move_by: float | None = None
         self._expires_at: float | None = None
         self._bad_frames = 0
 
@@ -149,15 +153,33 @@ class Session:
         """What becomes due first, and when; nothing once the session is closed."""
         if self.state is SessionState.CLOSED:
             return float("inf"), Deadline.AGE
+        last = (self._age_at, Deadline.AGE)
+        if self._move_by is not None:
+            last = (self._move_by, Deadline.MOVE)
         if self.state is not SessionState.ACTIVE:
-            return self._hello_by, Deadline.HELLO
-        if self._expires_at is not None and self._expires_at <= self._age_at:
-            return self._expires_at, Deadline.EXPIRY
-        return self._age_at, Deadline.AGE
+            first = (self._hello_by, Deadline.HELLO)
+        elif self._expires_at is not None:
+            first = (self._expires_at, Deadline.EXPIRY)
+        else:
+            return last
+        return first if first[0] <= last[0] else last
 
-    def said_goaway(self, close_at: float) -> None:
-        """The client was told to move; at ``close_at`` it is moved."""
-        self._age_at = close_at
+    @property
+    def move_by(self) -> float | None:
+        """When the client is moved; None where it need not move."""
+        return self._move_by
+
+    def go_away(self, move_by: float) -> bool:
+        """The client has to be gone at ``move_by``; whether that is news to it.
+
+        It is none to who was given no more time before, or whose session has ended.
+        """
+        if self.state is SessionState.CLOSED:
+            return False
+        if self._move_by is not None and self._move_by <= move_by:
+            return False
+        self._move_by = move_by
+        return True
 
     def _bad_frame(self, fault: ProtocolError) -> Iterator[Action]:
         if self.state is SessionState.AWAITING_HELLO:

@@ -3,10 +3,12 @@
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
+from tidewire.protocol.codes import FeedState
 from tidewire.protocol.positions import Position
 
 if TYPE_CHECKING:
     from .feeds import Feed
+    from .snapshots import Snapshot
 
 __all__ = ["Receiver", "Subscription", "SubscriptionState"]
 
@@ -17,7 +19,7 @@ class Receiver(Protocol):
     """A connection, as the core sees it."""
 
     is_congested: bool
-    """Earlier bytes are still unsent beyond the high-water mark."""
+    """Earlier bytes are still unsent, more than the high-water mark or for too long."""
 
     def write(self, data: bytes) -> None:
         """Queue ready frames for the socket; never waits."""
@@ -26,9 +28,11 @@ class Receiver(Protocol):
 
 class SubscriptionState(Enum):
     WAITING = auto()  # its partitions have not caught up, to the end or to where it stands
-    JOINING = auto()  # has its snapshot, attaches at the next flush
+    BACKFILLING = auto()  # what it lacks is older than what the node holds; it is being read
+    CATCHING_UP = auto()  # is handed what it lacks, as fast as its socket takes it
+    JOINING = auto()  # lacks nothing, attaches at the next flush
     ATTACHED = auto()
-    LAGGING = auto()  # the socket is behind; caught up when it has drained
+    LAGGING = auto()  # the socket fell behind; caught up when it has drained
     PAUSED = auto()  # by the client
     ENDED = auto()
 
@@ -37,10 +41,25 @@ class Subscription:
     """State of a subscription; ``channel`` is its name as the client gave it.
 
     ``sequence`` is the last flush of the feed that was written to it; one that is not attached takes part
-    in no flush. ``standing`` is its position while it is detached.
+    in no flush. ``standing`` is its position while it is detached. ``owes_snapshot``: a snapshot has to
+    replace what the client holds; ``snapshot`` is the one it is being handed, ``parts_sent`` how much of it.
+    ``needs_live`` is false for one that began with what a node held that could not read all of its channel.
     """
 
-    __slots__ = ("channel", "feed", "is_stale", "receiver", "sequence", "standing", "state")
+    __slots__ = (
+        "behind_since",
+        "channel",
+        "feed",
+        "needs_live",
+        "owes_snapshot",
+        "parts_sent",
+        "receiver",
+        "sequence",
+        "snapshot",
+        "standing",
+        "state",
+        "told",
+    )
 
     def __init__(self, receiver: Receiver, feed: "Feed", channel: str) -> None:
         self.receiver = receiver
@@ -49,12 +68,18 @@ class Subscription:
         self.state = SubscriptionState.WAITING
         self.sequence = _NEVER
         self.standing: Position | None = None
-        self.is_stale = False  # and the client was told so
+        self.owes_snapshot = False
+        self.snapshot: Snapshot | None = None
+        self.parts_sent = 0
+        self.needs_live = True
+        self.behind_since = 0.0  # when the socket was found behind; for one that lags
+        self.told = FeedState.LIVE
 
     def attached_at(self, sequence: int) -> None:
         self.state = SubscriptionState.ATTACHED
         self.sequence = sequence
         self.standing = None
+        self.needs_live = True
 
     def detach(self, state: SubscriptionState, standing: Position | None) -> None:
         self.state = state
@@ -64,3 +89,12 @@ class Subscription:
     @property
     def is_attached(self) -> bool:
         return self.state is SubscriptionState.ATTACHED
+
+    def start_snapshot(self, snapshot: "Snapshot") -> None:
+        self.snapshot = snapshot
+        self.parts_sent = 0
+
+    def drop_snapshot(self) -> None:
+        """Hand over no more of a snapshot that was begun; it is still owed."""
+        self.snapshot = None
+        self.parts_sent = 0

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from tidewire.identity.errors import ExpiredTokenError, IdentityError
+from tidewire.http.bearer import bearer_token, token_missing, token_refused
+from tidewire.http.problems import Problem, ProblemError
+from tidewire.identity.errors import IdentityError
 from tidewire.identity.rights import Action
 from tidewire.identity.tokens import TokenVerifier
 
-from .problems import Problem, ProblemError
-
 __all__ = ["Access"]
-
-_REALM = 'Bearer realm="tidewire"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +26,13 @@ class Access:
         """
         if self.verifier is None or (authorization is None and self.is_dev):
             return
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise _unauthorized("token-missing", "send `Authorization: Bearer <token>`", _REALM)
+        token = bearer_token(authorization)
+        if token is None:
+            raise ProblemError(token_missing("send `Authorization: Bearer <token>`"))
         try:
-            identity = self.verifier.verify(token.strip())
+            identity = self.verifier.verify(token)
         except IdentityError as e:
-            kind = "token-expired" if isinstance(e, ExpiredTokenError) else "token-invalid"
-            raise _unauthorized(kind, str(e), f'{_REALM}, error="invalid_token"') from None
+            raise ProblemError(token_refused(e)) from None
         if not identity.may(Action.PUBLISH, stream):
             raise ProblemError(
                 Problem(
@@ -46,15 +43,3 @@ class Access:
                     f'its claim caps needs {{"{stream}": ["publish"]}} or a pattern that covers it',
                 )
             )
-
-
-def _unauthorized(kind: str, detail: str, challenge: str) -> ProblemError:
-    return ProblemError(
-        Problem(
-            kind,
-            HTTPStatus.UNAUTHORIZED,
-            "A good token is needed",
-            detail,
-            headers={"WWW-Authenticate": challenge},
-        )
-    )

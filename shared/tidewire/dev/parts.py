@@ -1,10 +1,12 @@
 """How each part of a run is started: commands and environments (pure)."""
 
 import json
+import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from .data_dir import DataDir
@@ -13,6 +15,9 @@ from .processes import ChildSpec
 from .running import Node
 
 __all__ = ["Common", "NodePorts", "flights_spec", "gateway_spec", "ports_of", "publisher_spec"]
+
+DRAIN_WINDOW: Final = 5.0
+"""Seconds: no load balancer waits here, and nobody wants to wait for a node to come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,12 @@ def gateway_spec(common: Common, name: str, ports: NodePorts) -> ChildSpec:
         "TIDEWIRE_GATEWAY__STATIC": json.dumps(
             {prefix: str(folder) for prefix, folder in common.static.items()}
         ),
+        "TIDEWIRE_GATEWAY__DRAIN_DELAY": "0",
+        "TIDEWIRE_GATEWAY__DRAIN_WINDOW": str(DRAIN_WINDOW),
     }
-    return _python(common, name, ["tidewire_gateway"], environment)
+    spec = _python(common, name, ["tidewire_gateway"], environment)
+    # SIGTERM, sent to one node by hand, drains it; the end of the run waits for nobody.
+    return replace(spec, ends_by=signal.SIGINT)
 
 
 def publisher_spec(common: Common) -> ChildSpec:

@@ -33,7 +33,7 @@ def never() -> bool:
 class ChildSpec:
     """How to start a child, and the cure that is told when it fails.
 
-    ``environment`` is added to ours; ``dies_by`` is what it gets when we die.
+    ``environment`` is added to ours. ``ends_by`` is what asks it to end, ``dies_by`` what it gets when we die.
     """
 
     name: str
@@ -41,6 +41,7 @@ class ChildSpec:
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     cure: str = ""
+    ends_by: signal.Signals = signal.SIGTERM
     dies_by: signal.Signals = signal.SIGKILL
 
 
@@ -120,7 +121,7 @@ class Child:
     def terminate(self) -> None:
         """Ask it to end, without waiting."""
         if self.exit_code() is None:
-            self._popen.send_signal(signal.SIGTERM)
+            self._popen.send_signal(self.spec.ends_by)
 
     def stop(self, timeout: float) -> None:
         """Ask it to end; kill its whole session after ``timeout`` seconds."""

@@ -91,7 +91,9 @@ def encode_subscribed(
     position: Position,
     recovered: Recovered,
     gap: Gap | None = None,
+    reason: GapReason | None = None,
 ) -> bytes:
+    """``reason`` tells why ``gap`` is missing, or why a table replaced what was asked for."""
     payload: dict[str, Any] = {
         "sub": sub,
         "channel": channel,
@@ -102,6 +104,8 @@ def encode_subscribed(
     }
     if gap:
         payload["gap"] = _gap_to_wire(gap)
+    if reason is not None:
+        payload["reason"] = reason
     return _encode("subscribed", payload, request_id)
 
 

@@ -45,9 +45,33 @@ _REJECTIONS = (
     "undecodable",
     OTHER,
 )
-_HANDSHAKES = ("accepted", "invalid_token", "expired_token", "bad_request", "no_hello", "refused")
+_HANDSHAKES = (
+    "accepted",
+    "invalid_token",
+    "expired_token",
+    "bad_request",
+    "no_hello",
+    "refused",
+    "draining",
+    "overloaded_connections",
+    "overloaded_handshakes",
+    "overloaded_loop",
+    "overloaded_memory",
+)
 _RESUMES = tuple(r.value for r in Recovered if r is not Recovered.NONE)
 _PUBLISHED = ("written", "invalid", "too_large", "unavailable", "buffer_full", OTHER)
+_ONE_OFF_READS = (
+    "answered",
+    "stale",
+    "not_modified",
+    "cut_off",
+    "bad_request",
+    "unauthorized",
+    "forbidden",
+    "unknown_channel",
+    "unavailable",
+    "overloaded",
+)
 _ERROR_CODES = tuple(code.value for code in ErrorCode)
 _CLOSE_CODES = (*(str(code.value) for code in CloseCode), "1005", "1006", OTHER)
 
@@ -107,6 +131,23 @@ METRICS: tuple[MetricSpec, ...] = (
         {"outcome": _RESUMES},
     ),
     MetricSpec(
+        "backfills_total",
+        Kind.COUNTER,
+        "Reads of older events for subscriptions that resume, each for everybody who needs them",
+        "gateway",
+        {"outcome": ("read", "deleted", "failed")},
+    ),
+    MetricSpec(
+        "backfill_records_total", Kind.COUNTER, "Records that were read once more", "gateway"
+    ),
+    MetricSpec(
+        "topic_changes_total",
+        Kind.COUNTER,
+        "Topics that were recreated, or whose partition count changed, under the running node",
+        "gateway",
+        {"change": ("recreated", "repartitioned")},
+    ),
+    MetricSpec(
         "handshakes_total",
         Kind.COUNTER,
         "WebSocket handshakes, by how they ended",
@@ -128,7 +169,45 @@ METRICS: tuple[MetricSpec, ...] = (
         {"code": _CLOSE_CODES},
     ),
     MetricSpec(
-        "loop_lag_seconds", Kind.GAUGE, "How late the event loop's last tick was", "gateway"
+        "queued_bytes",
+        Kind.GAUGE,
+        "Bytes written and not yet taken by the system, of all connections, at the last sweep",
+        "gateway",
+    ),
+    MetricSpec(
+        "queued_bytes_max",
+        Kind.GAUGE,
+        "The most such bytes that one connection had, at the last sweep",
+        "gateway",
+    ),
+    MetricSpec(
+        "connections_congested",
+        Kind.GAUGE,
+        "Connections whose socket is behind: nothing is pushed to them, at the last sweep",
+        "gateway",
+    ),
+    MetricSpec(
+        "slow_closes_total",
+        Kind.COUNTER,
+        "Connections that were aborted because they took no byte for too long",
+        "gateway",
+    ),
+    MetricSpec(
+        "goaways_total", Kind.COUNTER, "Clients told to move: drain, connection age", "gateway"
+    ),
+    MetricSpec("draining", Kind.GAUGE, "1 while the node drains, else 0", "gateway"),
+    MetricSpec(
+        "loop_lag_seconds",
+        Kind.GAUGE,
+        "How late the event loop was at worst within the last 3 s",
+        "gateway",
+    ),
+    MetricSpec(
+        "loop_lateness_seconds",
+        Kind.HISTOGRAM,
+        "How late the event loop was, ten times a second",
+        "gateway",
+        buckets=_WORK,
     ),
     MetricSpec(
         "consumer_lag_records",
@@ -140,6 +219,20 @@ METRICS: tuple[MetricSpec, ...] = (
         "ping_rtt_seconds",
         Kind.HISTOGRAM,
         "Time from a WebSocket ping to its pong",
+        "gateway",
+        buckets=_LATENCIES,
+    ),
+    MetricSpec(
+        "one_off_reads_total",
+        Kind.COUNTER,
+        "Channels read once over HTTP, by what was answered",
+        "gateway",
+        {"outcome": _ONE_OFF_READS},
+    ),
+    MetricSpec(
+        "one_off_read_seconds",
+        Kind.HISTOGRAM,
+        "Time that a read over HTTP waited for its partitions, and took its snapshot",
         "gateway",
         buckets=_LATENCIES,
     ),

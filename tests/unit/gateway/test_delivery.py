@@ -1,5 +1,7 @@
 """Single rules of delivery that a random walk would meet too seldom."""
 
+from typing import Any
+
 import pytest
 
 from harness.virtual import VirtualClient, VirtualLog, VirtualNode
@@ -12,8 +14,8 @@ from tidewire_gateway.core.limits import Limits
 STREAM = Stream(topic="t", table=True, modes=(Mode.LATEST, Mode.EVERY), public=True)
 
 
-def make_node(log: VirtualLog, stream: Stream = STREAM) -> VirtualNode:
-    return VirtualNode(log, stream, Limits(live_timeout=5.0))
+def make_node(log: VirtualLog, stream: Stream = STREAM, **limits: Any) -> VirtualNode:
+    return VirtualNode(log, stream, Limits(**{"live_timeout": 5.0, **limits}))
 
 
 def connect(node: VirtualNode, **options: object) -> VirtualClient:
@@ -31,6 +33,7 @@ def test_position_that_another_node_read_further_to_waits_for_this_one(mode: Mod
     client = connect(node, mode=mode, since={"epoch": "epoch", "offsets": {"0": 1}})
     assert client.sub is None
     node.read(0, 1)
+    node.timers.settle()
     assert client.state.recovered == ("changes" if mode is Mode.LATEST else "exact")
     node.read(0, 1)
     node.timers.settle()
@@ -44,6 +47,7 @@ def test_position_beyond_the_end_of_the_topic_is_a_truncated_topic() -> None:
     assert client.statuses == ["stale"]
     assert client.state.position == ClientPosition("epoch", {0: 9})
     node.measure()
+    node.timers.settle()
     assert client.gaps == 1
     assert client.statuses == ["stale", "live"]
     assert client.state.position == ClientPosition("epoch", {0: 0})
@@ -73,7 +77,7 @@ def test_resume_while_a_partition_is_closed_loses_nothing_and_tells_no_gap(mode:
 
 def test_partition_that_begins_beyond_a_position_is_an_announced_gap() -> None:
     log = VirtualLog("t", 1)
-    node = make_node(log)
+    node = make_node(log, backfill_records=0)
     client = connect(node, mode="every")
     for n in range(8):
         log.publish(0, f"k{n}", b"1")
@@ -202,9 +206,10 @@ def test_snapshot_made_once_serves_all_who_come_at_the_same_position() -> None:
     node.read_all()
     connect(node)
     feed = next(iter(node.index))
-    first = feed.snapshot
+    first = feed.shared_snapshot(node.timers.time())
+    assert first is not None
     connect(node)
-    assert feed.snapshot is first
+    assert feed.shared_snapshot(node.timers.time()) is first
     log.publish(0, "k", b"2")
     node.read_all()
     late = connect(node)

@@ -104,8 +104,27 @@ def test_deadlines_follow_the_state() -> None:
     session.welcome(500.0)
     assert session.next_deadline() == (500.0, Deadline.EXPIRY)
     session.welcome(None)
-    session.said_goaway(1130.0)
-    assert session.next_deadline() == (1130.0, Deadline.AGE)
+    assert session.go_away(1130.0)
+    assert session.next_deadline() == (1130.0, Deadline.MOVE)
+
+
+def test_client_is_told_to_move_again_only_when_it_has_less_time() -> None:
+    session = active()
+    assert session.go_away(150.0)
+    assert not session.go_away(160.0)
+    assert session.next_deadline() == (150.0, Deadline.MOVE)
+    assert session.go_away(140.0)
+    assert session.move_by == 140.0
+    session.closed()
+    assert not session.go_away(120.0)
+
+
+def test_client_that_has_to_move_before_its_hello_is_closed_by_then() -> None:
+    session = fresh()
+    assert session.go_away(104.0)
+    assert session.next_deadline() == (104.0, Deadline.MOVE)
+    session.welcome(None)
+    assert session.next_deadline() == (104.0, Deadline.MOVE)
 
 
 @given(st.lists(st.floats(0, 20), max_size=60))

@@ -17,8 +17,9 @@ from tidewire_gateway.core.events import Event
 from tidewire_gateway.core.feed_index import FeedIndex
 from tidewire_gateway.core.feeds import Feed, FeedKey, Topology, Urgency
 from tidewire_gateway.core.intervals import grant_interval_ms
-from tidewire_gateway.core.outbox import snapshot_frames, updates_frames
+from tidewire_gateway.core.outbox import updates_frames
 from tidewire_gateway.core.partition_log import PartitionLog
+from tidewire_gateway.core.snapshots import Snapshot
 from tidewire_gateway.core.subscriptions import Subscription, SubscriptionState
 
 
@@ -79,11 +80,19 @@ def test_split_flush_loses_nothing_and_moves_the_position_last(
 
 def test_snapshot_parts_say_that_more_follow() -> None:
     events = [event(n, f"k{n}", b'"' + b"x" * 500 + b'"') for n in range(5)]
-    frames = snapshot_frames(1, Position("e", {0: 5}), events, partial=True, max_bytes=1700)
+    snapshot = Snapshot(
+        1, Position("e", {0: 5}), events, is_partial=True, max_bytes=1700, made_at=0.0
+    )
+    frames = [snapshot.frame(0)]
+    while not snapshot.is_last(len(frames) - 1):
+        frames.append(snapshot.frame(len(frames)))
     parts: list[dict[str, Any]] = [
         json.loads(text)["payload"] for text in text_frames(b"".join(frames))
     ]
     assert len(parts) > 2
+    assert [e["key"] for part in parts for e in part["events"]] == [e.entity for e in events]
+    assert [snapshot.events_in(n) for n in range(len(parts))] == [len(p["events"]) for p in parts]
+    assert [part["position"]["offsets"] for part in parts] == [{}] * (len(parts) - 1) + [{"0": 5}]
     assert [part.get("more", False) for part in parts] == [True] * (len(parts) - 1) + [False]
     assert all(part["partial"] for part in parts)
 
@@ -137,7 +146,7 @@ def test_full_window_flushes_before_its_interval() -> None:
     feed.take_flush(10.0)
     urgencies = [offered(feed, n, 10.01) for n in range(5)]
     assert urgencies[0] is Urgency.LATER
-    assert urgencies[-1] is Urgency.NOW
+    assert urgencies[-1] is Urgency.AT_ONCE
 
 
 class Nobody:

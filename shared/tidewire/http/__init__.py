@@ -1,0 +1,1 @@
+"""What the services' HTTP answers have in common (pure)."""

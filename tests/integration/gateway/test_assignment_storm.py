@@ -1,0 +1,183 @@
+"""Thousands of new channels within a second, over Apache Kafka: few changes of the assignment, no gap."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from harness.gateway import FrameClient, Gateway, running_gateway, write_streams
+from tidewire.config.streams import Stream
+from tidewire.config.streams_file import load_streams
+from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader
+from tidewire.kafka.records import Bounds, Fetched, TopicPartition
+from tidewire.kafka.settings import KafkaSettings
+from tidewire.publishing import AsyncPublisher
+from tidewire.topics.apply import apply_topics
+from tidewire_gateway.app import Clients
+
+PARTITIONS = 256
+CHANNELS = 5_000
+CONNECTIONS = 10
+FRAME = 250
+
+
+class CountedReader:
+    """The reader of the node, with every assignment noted."""
+
+    def __init__(self, settings: KafkaSettings, assigned: list[frozenset[TopicPartition]]) -> None:
+        self._reader = ConfluentReader(settings)
+        self._assigned = assigned
+
+    async def start(self) -> None:
+        await self._reader.start()
+
+    async def close(self) -> None:
+        await self._reader.close()
+
+    async def assign(self, starts: Mapping[TopicPartition, int]) -> None:
+        self._assigned.append(frozenset(starts))
+        await self._reader.assign(starts)
+
+    async def fetch(self, *, max_records: int, max_wait: float) -> Fetched:
+        return await self._reader.fetch(max_records=max_records, max_wait=max_wait)
+
+    async def bounds(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Bounds]:
+        return await self._reader.bounds(partitions)
+
+    async def offsets_at(self, times: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+        return await self._reader.offsets_at(times)
+
+
+@pytest.fixture
+def assigned() -> list[frozenset[TopicPartition]]:
+    return []
+
+
+@pytest.fixture
+def streams_path(tmp_path: Path, unique_name: Callable[[str], str]) -> Path:
+    flights = {
+        "topic": unique_name("storm"),
+        "partitions": PARTITIONS,
+        "group": "key-prefix",
+        "modes": ["latest", "every"],
+        "public": True,
+    }
+    return write_streams(tmp_path, {"flights": flights})
+
+
+@pytest.fixture
+def streams(streams_path: Path, real_kafka: str) -> dict[str, Stream]:
+    streams = load_streams(streams_path).streams
+    admin = ConfluentAdmin(KafkaSettings(bootstrap=real_kafka))
+    apply_topics(admin, streams)
+    admin.close()
+    return dict(streams)
+
+
+@pytest.fixture
+async def gateway(
+    streams_path: Path,
+    streams: dict[str, Stream],
+    real_kafka: str,
+    assigned: list[frozenset[TopicPartition]],
+) -> AsyncIterator[Gateway]:
+    settings = KafkaSettings(bootstrap=real_kafka)
+    clients = Clients(lambda: CountedReader(settings, assigned), lambda: ConfluentAdmin(settings))
+    async with running_gateway(
+        streams_path, clients, limits={"messages_in": 2 * CHANNELS}
+    ) as running:
+        yield running
+
+
+@pytest.mark.timeout(120)
+async def test_a_storm_of_channels_changes_the_assignment_once_a_second_and_loses_nothing(
+    gateway: Gateway,
+    assigned: list[frozenset[TopicPartition]],
+    streams: dict[str, Stream],
+    real_kafka: str,
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        connect = stack.enter_async_context
+        publisher = await connect(AsyncPublisher.connect(real_kafka, streams))
+        kept = await connect(gateway.connect())
+        others = [await connect(gateway.connect()) for _ in range(CONNECTIONS)]
+        await kept.subscribe("flights/KEPT", mode="every")
+        (before,) = assigned
+        assigned.clear()
+        began = time.monotonic()
+
+        is_over = asyncio.Event()
+        writing = asyncio.create_task(write_until(is_over, publisher))
+        seeing = asyncio.create_task(see_all(kept, writing))
+        answering = asyncio.create_task(all_answers(others))
+        await storm(others)
+        answered = await answering
+        changes, seconds = len(assigned), time.monotonic() - began
+        is_over.set()
+        written = await writing
+        seen = await seeing
+
+    assert answered == {channel(number) for number in range(CHANNELS)}
+    assert 1 <= changes <= seconds + 1
+    assert all(before <= later for later in assigned)
+    assert len(assigned[-1]) == PARTITIONS
+    assert seen == list(range(written))
+
+
+def channel(number: int) -> str:
+    return f"flights/G{number}"
+
+
+async def storm(clients: Sequence[FrameClient]) -> None:
+    """All channels within a second, at an even pace."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    for first in range(0, CHANNELS, FRAME):
+        frame = [
+            {"v": 1, "type": "subscribe", "id": n + 1, "payload": {"channel": channel(n)}}
+            for n in range(first, first + FRAME)
+        ]
+        await clients[first // FRAME % len(clients)].send_text(json.dumps(frame))
+        due += FRAME / CHANNELS
+        await asyncio.sleep(max(0.0, due - loop.time()))
+
+
+async def all_answers(clients: Sequence[FrameClient]) -> set[str]:
+    """The channels that were subscribed; anything but success fails."""
+    each = await asyncio.gather(
+        *(answers(client, CHANNELS // len(clients)) for client in clients)
+    )
+    return set().union(*each)
+
+
+async def answers(client: FrameClient, count: int) -> set[str]:
+    answered: set[str] = set()
+    while len(answered) < count:
+        message = await client.receive()
+        assert message["type"] != "error", message
+        if message["type"] == "subscribed":
+            answered.add(message["payload"]["channel"])
+    return answered
+
+
+async def write_until(is_over: asyncio.Event, publisher: AsyncPublisher) -> int:
+    """Number events in one group until told to end; how many were written."""
+    number = 0
+    while not is_over.is_set() or number < 100:
+        await publisher.publish("flights", "KEPT/1", number)
+        number += 1
+    return number
+
+
+async def see_all(client: FrameClient, writing: "asyncio.Task[int]") -> list[int]:
+    """What came of the numbered events, up to the last one written."""
+    seen: list[int] = []
+    while not (writing.done() and len(seen) >= writing.result()):
+        message = await client.receive()
+        if message["type"] == "updates":
+            seen += [event["data"] for event in message["payload"]["events"]]
+    return seen
