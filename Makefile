@@ -5,6 +5,9 @@ PORT ?= 8080
 NODES ?= 1
 BROKER ?= embedded
 SPEED ?=
+ONLY ?=
+SABOTAGE ?=
+SHORT ?=
 PYTHON ?=
 VENV := .venv
 
@@ -12,7 +15,7 @@ export PYTHON VENV
 
 BIN := $(VENV)/bin
 PROJECTS := pyproject.toml sdk/python/pyproject.toml examples/flights/pyproject.toml
-SOURCES := shared services sdk/python examples/flights tests
+SOURCES := shared services sdk/python examples/flights tests benchmarks
 ENVIRONMENT := $(VENV)/.run $(if $(filter embedded,$(BROKER)),$(VENV)/.embedded)
 DEV_OPTIONS := --port $(PORT) --nodes $(NODES) --broker $(BROKER) $(if $(SPEED),--speed $(SPEED))
 UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
@@ -23,7 +26,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup setup-dev setup-js setup-test run test test-js test-unit test-contract test-integration test-e2e \
-	check format lint types layers lock clean
+	drills bench-readers check format lint types layers lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +55,12 @@ test-integration: setup-test ## real sockets and processes
 
 test-e2e: setup-test ## everything, in a real browser
 	$(BIN)/pytest tests/e2e
+
+drills: setup-test ## faults on a real broker and real processes, some 15 minutes; ONLY=6,11 SABOTAGE=1 SHORT=1
+	PYTHONPATH=tests $(BIN)/python -m drills $(if $(ONLY),--only $(ONLY)) $(if $(SABOTAGE),--sabotage) $(if $(SHORT),--short)
+
+bench-readers: setup-test ## what the Kafka reader costs, beside another client, some 15 minutes
+	$(BIN)/python -m benchmarks.readers
 
 check: lint types layers ## format, lint, types, layers
 

@@ -7,8 +7,7 @@ import uvloop
 from tidewire.config.listening import bind
 from tidewire.config.settings import load_settings
 from tidewire.errors import TidewireError
-from tidewire.kafka.aiokafka_clients import AiokafkaReader
-from tidewire.kafka.confluent_clients import ConfluentAdmin
+from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader
 from tidewire.telemetry.logging import configure_logging
 
 from .app import Clients, create_app
@@ -28,7 +27,7 @@ def main() -> int:
         kafka = settings.named_kafka
         app = create_app(
             settings,
-            Clients(reader=lambda: AiokafkaReader(kafka), admin=lambda: ConfluentAdmin(kafka)),
+            Clients(reader=lambda: ConfluentReader(kafka), admin=lambda: ConfluentAdmin(kafka)),
         )
         public = bind(settings.host, settings.port, f"{PREFIX}PORT")
         internal = bind(settings.internal_host, settings.internal_port, f"{PREFIX}INTERNAL_PORT")

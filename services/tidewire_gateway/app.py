@@ -87,7 +87,13 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
                 async with asyncio.timeout(_CLOSE_TIMEOUT):
                     await call_in_daemon_thread(admin.close)
 
-    app = FastAPI(title="Tidewire gateway", version=__version__, lifespan=lifespan)
+    app = FastAPI(
+        title="Tidewire gateway",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+    )
     app.state.instruments = instruments
     app.state.node = None
     app.state.failure = None
@@ -98,7 +104,9 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
 
 def create_internal_app(public: FastAPI) -> FastAPI:
     """Health, metrics and drain, for the internal port."""
-    app = FastAPI(title="Tidewire gateway, internal", version=__version__)
+    app = FastAPI(
+        title="Tidewire gateway, internal", version=__version__, docs_url=None, redoc_url=None
+    )
     metrics = public.state.instruments.metrics
 
     @app.get("/healthz", summary="The event loop turns")

@@ -7,10 +7,10 @@ from contextlib import suppress
 
 from tidewire.kafka.errors import KafkaError, OffsetOutOfRangeError
 from tidewire.kafka.ports import RecordReader
-from tidewire.kafka.records import Record, TopicPartition
+from tidewire.kafka.records import Fetched, Record, TopicPartition
 from tidewire.telemetry.logging import get_logger
 
-from .ingest import Ingest
+from .ingest import HeldSpan, Ingest
 from .instruments import Instruments
 
 __all__ = ["Backfills"]
@@ -30,6 +30,35 @@ _RETRY_FIRST = 0.1
 _RETRY_MOST = 5.0
 
 _log = get_logger(__name__)
+
+
+class _Flight:
+    """What was read of each of ``spans``, until all of it is there or so much that the rest has to wait."""
+
+    def __init__(self, spans: Mapping[TopicPartition, range]) -> None:
+        self._spans = spans
+        self._reached = {partition: span.start for partition, span in spans.items()}
+        self._bytes = 0
+        self.records: dict[TopicPartition, list[Record]] = {partition: [] for partition in spans}
+
+    @property
+    def is_over(self) -> bool:
+        is_complete = all(self._reached[p] >= span.stop for p, span in self._spans.items())
+        return is_complete or self._bytes >= _FLIGHT_BYTES
+
+    @property
+    def read(self) -> dict[TopicPartition, range]:
+        return {p: range(span.start, self._reached[p]) for p, span in self._spans.items()}
+
+    def take(self, fetched: Fetched) -> None:
+        for record in fetched.records:
+            span = self._spans.get(place := TopicPartition(record.topic, record.partition))
+            if span is not None and record.offset < span.stop:
+                self.records[place].append(record)
+                self._bytes += len(record.value or b"")
+        for place, offset in fetched.next_offsets.items():
+            if place in self._spans:
+                self._reached[place] = min(offset, self._spans[place].stop)
 
 
 class Backfills:
@@ -95,48 +124,25 @@ class Backfills:
 
     async def _read(self, wanted: Mapping[TopicPartition, int]) -> None:
         reader = await self._started()
-        spans = self._spans(wanted)
+        held = {partition: self._ingest.held_of(partition) for partition in wanted}
+        spans = _spans(wanted, held)
         if not spans:
             return
+        flight = _Flight(spans)
         await reader.assign({})
         await reader.assign({partition: span.start for partition, span in spans.items()})
-        records: dict[TopicPartition, list[Record]] = {partition: [] for partition in spans}
-        reached = {partition: span.start for partition, span in spans.items()}
-        size = 0
-        while size < _FLIGHT_BYTES and any(reached[p] < spans[p].stop for p in spans):
-            fetched = await reader.fetch(max_records=_MAX_RECORDS, max_wait=_MAX_WAIT)
-            for record in fetched.records:
-                place = TopicPartition(record.topic, record.partition)
-                if place in spans and record.offset < spans[place].stop:
-                    records[place].append(record)
-                    size += len(record.value or b"")
-            for place, offset in fetched.next_offsets.items():
-                if place in spans:
-                    reached[place] = min(offset, spans[place].stop)
+        while not flight.is_over:
+            flight.take(await reader.fetch(max_records=_MAX_RECORDS, max_wait=_MAX_WAIT))
         await reader.assign({})
-        for place, span in spans.items():
-            await self._keep(place, range(span.start, reached[place]), records[place])
+        for place, read in flight.read.items():
+            before = held[place]
+            if before is not None and read:
+                records = flight.records[place]
+                size = await self._ingest.keep_past(place, before, read, records)
+                self._note(place, len(records), size)
 
-    def _spans(self, wanted: Mapping[TopicPartition, int]) -> dict[TopicPartition, range]:
-        """What is to be read of each partition that is (still) read, and lacks something.
-
-        Somewhat more than was asked for, on both sides: memory forgets meanwhile, and must be met.
-        """
-        spans = {}
-        for partition, offset in wanted.items():
-            held = self._ingest.held_of(partition)
-            if held is not None and offset < held.complete_from:
-                margin = max(_MARGIN, (held.complete_from - offset) // 4)
-                start = min(offset, max(held.kept_from, offset - margin))
-                end = min(held.next_offset, held.complete_from + margin)
-                spans[partition] = range(start, end)
-        return spans
-
-    async def _keep(self, place: TopicPartition, span: range, records: list[Record]) -> None:
-        if not span:
-            return
-        size = await self._ingest.keep_past(place, span, records)
-        self._instruments.backfill_records.inc(len(records))
+    def _note(self, place: TopicPartition, records: int, size: int) -> None:
+        self._instruments.backfill_records.inc(records)
         self._held.pop(place, None)
         self._held[place] = size
         self._let_go(_HELD_BYTES)
@@ -176,3 +182,20 @@ class Backfills:
         if reader is not None:
             with suppress(KafkaError):
                 await reader.close()
+
+
+def _spans(
+    wanted: Mapping[TopicPartition, int], held: Mapping[TopicPartition, HeldSpan | None]
+) -> dict[TopicPartition, range]:
+    """What is to be read of each partition that is (still) read, and lacks something.
+
+    Somewhat more than was asked for, on both sides: memory forgets meanwhile, and must be met.
+    """
+    spans = {}
+    for partition, offset in wanted.items():
+        span = held[partition]
+        if span is not None and offset < span.complete_from:
+            margin = max(_MARGIN, (span.complete_from - offset) // 4)
+            start = min(offset, max(span.kept_from, offset - margin))
+            spans[partition] = range(start, min(span.next_offset, span.complete_from + margin))
+    return spans

@@ -38,6 +38,8 @@ from .pressure import PressureGauge
 __all__ = ["Connection"]
 
 _NONCE_BYTES = 4
+_HEARTBEAT_BYTES = 1024
+"""More than an interval's pings are, as frames and as messages."""
 _OLD = "connection age"
 
 
@@ -132,9 +134,13 @@ class Connection:
 
     def drained(self) -> None:
         self.is_congested = False
+        self.write = self.pressure.write_on_trial
         self._protocol.resume_reading()
         self._heartbeat.sign_of_life()
         self._node.delivery.drained(self)
+
+    def calm(self) -> None:
+        self.write = self.pressure.write
 
     def stalled(self) -> None:
         """No close frame could pass: the client sees 1006, which stands for 3008."""
@@ -284,9 +290,13 @@ class Connection:
             self._reply(encode_ping())
 
     def _look_for_life(self) -> None:
-        """A peer that takes bytes is alive, though its pong may stand behind what it has not read."""
+        """A peer that takes bytes is alive, though its pong may stand behind what it has not read.
+
+        Where nothing is unsent, they must be more than heartbeats: those its kernel takes by itself.
+        """
         unsent = self.pressure.look()
-        if unsent.total > 0 and unsent.acknowledged != self._acknowledged_at_beat:
+        taken = unsent.acknowledged - self._acknowledged_at_beat
+        if taken > (0 if unsent.total else _HEARTBEAT_BYTES):
             self._heartbeat.sign_of_life()
         self._acknowledged_at_beat = unsent.acknowledged
 

@@ -42,11 +42,15 @@ class _Source:
 
 
 class HeldSpan(NamedTuple):
-    """Offsets of a partition: where Kafka begins, where memory begins, and the next to be read."""
+    """Offsets of a partition: where Kafka begins, where memory begins, and the next to be read.
+
+    ``logs`` hold it; they are others once the partition was let go, or its topic recreated.
+    """
 
     kept_from: int
     complete_from: int
     next_offset: int
+    logs: Sequence[PartitionLog]
 
 
 class Ingest:
@@ -99,6 +103,7 @@ class Ingest:
             max(log.kept_from for log in logs),
             max(log.complete_from for log in logs),
             min(log.next_offset for log in logs),
+            logs,
         )
 
     def note_start(self, partition: TopicPartition, start: int) -> None:
@@ -107,11 +112,20 @@ class Ingest:
             log.kept_from = max(log.kept_from, start)
 
     async def keep_past(
-        self, partition: TopicPartition, span: range, records: Sequence[Record]
+        self,
+        partition: TopicPartition,
+        held: HeldSpan,
+        span: range,
+        records: Sequence[Record],
     ) -> int:
-        """Hold the events of an older ``span`` of offsets for a while; returns their bytes."""
+        """Hold the events of an older ``span`` of offsets for a while; returns their bytes.
+
+        ``held`` is what was held when they were asked for: a log that began since is of another past.
+        """
         size = 0
         for source, log in self._held(partition):
+            if log not in held.logs:
+                continue
             events = await self._decoded(source, records)
             size += sum(len(event.encoded) for event in events)
             past = log.past

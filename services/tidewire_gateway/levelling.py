@@ -19,7 +19,7 @@ from .timers import Timers
 
 __all__ = ["Levelling", "WantPast"]
 
-_SMALL_PIECE = 8 * 1024
+_SMALL_PIECE = 4 * 1024
 """Bytes for one who lags: what waits in the socket is as old as it took to get there."""
 _TIDY_INTERVAL = 1.0
 _HANDED_OVER = frozenset({SubscriptionState.CATCHING_UP, SubscriptionState.LAGGING})

@@ -17,7 +17,11 @@ class PressureListener(Protocol):
     def congested(self) -> None: ...
 
     def drained(self) -> None:
-        """May write, and so be congested again before it returns."""
+        """Write with ``write_on_trial`` from now on; may do so at once, and be congested before it returns."""
+        ...
+
+    def calm(self) -> None:
+        """Write with ``write`` again."""
         ...
 
     def stalled(self) -> None:
@@ -78,6 +82,15 @@ class PressureGauge:
         self._pressure.overfull(self._loop.time(), self._queue.look())
         self._now_congested()
 
+    def write_on_trial(self, data: bytes) -> None:
+        """Write, and be congested at once if it is not sent at once: a slow peer so gets one piece at a time."""
+        self.write(data)
+        if self._pressure.state is PressureState.TRIED and not self._is_over:
+            unsent = self._queue.look()
+            if not unsent.is_drained:
+                self._pressure.overfull(self._loop.time(), unsent)
+                self._now_congested()
+
     def emptied(self) -> None:
         """Nothing is buffered any more."""
         if not self._is_over and self._pressure.state is PressureState.CONGESTED:
@@ -107,6 +120,7 @@ class PressureGauge:
             self._listener.stalled()
         elif change is Change.CALM:
             self._stop_looking()
+            self._listener.calm()
         else:
             self._look_later()
             if change is Change.CONGESTED:

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from contract.poison import produce_raw, with_broken_header_names
 from harness.waiting import wait_until
-from tidewire.kafka.aiokafka_clients import AiokafkaReader, AiokafkaWriter
+from tidewire.kafka.aiokafka_clients import AiokafkaWriter
 from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader, ConfluentWriter
 from tidewire.kafka.memory import MemoryBroker
 from tidewire.kafka.ports import RecordReader, RecordWriter, SyncRecordWriter, TopicAdmin
@@ -30,9 +30,6 @@ class Backend(Protocol):
 
     @property
     def has_topic_ids(self) -> bool: ...
-
-    @property
-    def creates_topics_that_are_asked_for(self) -> bool: ...
 
     def reader(self) -> RecordReader: ...
 
@@ -82,7 +79,6 @@ def _seeder(bootstrap: str) -> ConfluentWriter:
 class MemoryBackend:
     broker: MemoryBroker = field(default_factory=MemoryBroker)
     has_topic_ids: bool = True
-    creates_topics_that_are_asked_for: bool = False
 
     def reader(self) -> RecordReader:
         return self.broker.reader()
@@ -123,26 +119,24 @@ class MemoryBackend:
 
 @dataclass
 class ServerBackend:
-    """A broker of its own process, read by one of the two clients."""
+    """A broker of its own process."""
 
     bootstrap: str
-    client: str = "aiokafka"
     has_topic_ids: bool = True
-    creates_topics_that_are_asked_for: bool = False
+    fetch_pause: float = 0.0
 
     def settings(self, **overrides: Any) -> KafkaSettings:
         given = {
             "bootstrap": self.bootstrap,
             "fetch_wait": 0.05,
+            "fetch_pause": self.fetch_pause,
             "silence_timeout": 1.0,
             "delivery_timeout": 20.0,
         }
         return KafkaSettings(**(given | overrides))
 
     def reader(self) -> RecordReader:
-        if self.client == "confluent":
-            return ConfluentReader(self.settings())
-        return AiokafkaReader(self.settings())
+        return ConfluentReader(self.settings())
 
     def writer(self, **overrides: Any) -> RecordWriter:
         return AiokafkaWriter(self.settings(**overrides))

@@ -1,4 +1,4 @@
-"""Fixtures of the Kafka contract suite: one parameter a broker and client."""
+"""Fixtures of the Kafka contract suite: one parameter a broker."""
 
 from collections.abc import AsyncIterator
 
@@ -16,39 +16,33 @@ EVERY_BROKER = [
     pytest.param("kafka", id="kafka", marks=_REAL),
 ]
 EVERY_READER = [
-    pytest.param(("memory", ""), id="memory"),
-    pytest.param(("embedded", "aiokafka"), id="embedded-aiokafka", marks=_BROKER_TIMEOUT),
-    pytest.param(("embedded", "confluent"), id="embedded-confluent", marks=_BROKER_TIMEOUT),
-    pytest.param(("kafka", "aiokafka"), id="kafka-aiokafka", marks=_REAL),
-    pytest.param(("kafka", "confluent"), id="kafka-confluent", marks=_REAL),
+    *EVERY_BROKER,
+    pytest.param("embedded, resting", id="embedded, resting", marks=_BROKER_TIMEOUT),
 ]
 
 
-def make_backend(broker: str, client: str, request: pytest.FixtureRequest) -> Backend:
+def make_backend(broker: str, request: pytest.FixtureRequest) -> Backend:
     if broker == "memory":
         return MemoryBackend()
-    if broker == "embedded":
-        return ServerBackend(
-            request.getfixturevalue("embedded_kafka"),
-            client,
-            has_topic_ids=False,  # it answers zeros
-            # It makes what aiokafka's metadata requests ask for; Apache Kafka does unless told not to.
-            creates_topics_that_are_asked_for=client == "aiokafka",
-        )
-    return ServerBackend(request.getfixturevalue("real_kafka"), client)
+    if broker == "kafka":
+        return ServerBackend(request.getfixturevalue("real_kafka"))
+    return ServerBackend(
+        request.getfixturevalue("embedded_kafka"),
+        has_topic_ids=False,  # it answers zeros
+        fetch_pause=0.01 if broker.endswith("resting") else 0.0,
+    )
 
 
 @pytest.fixture(params=EVERY_BROKER)
 def backend(request: pytest.FixtureRequest) -> Backend:
     """A broker, for tests of writers and admin."""
-    return make_backend(request.param, "aiokafka", request)
+    return make_backend(request.param, request)
 
 
 @pytest.fixture(params=EVERY_READER)
 def reading(request: pytest.FixtureRequest) -> Backend:
-    """A broker and one of the clients that read it."""
-    broker, client = request.param
-    return make_backend(broker, client, request)
+    """A broker and how it is read."""
+    return make_backend(request.param, request)
 
 
 @pytest.fixture

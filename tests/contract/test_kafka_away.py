@@ -1,6 +1,9 @@
 """What readers and writers do while no broker answers, and after it is back."""
 
 import asyncio
+import contextlib
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,7 +14,7 @@ from contract.backends import ServerBackend, new_topic
 from contract.reading import Collected, numbered, read_until
 from harness.ports import free_port
 from tidewire.dev.brokers import RunningBroker, apache_kafka, embedded_broker
-from tidewire.kafka.aiokafka_clients import AiokafkaReader, AiokafkaWriter
+from tidewire.kafka.aiokafka_clients import AiokafkaWriter
 from tidewire.kafka.confluent_clients import ConfluentReader, ConfluentWriter
 from tidewire.kafka.errors import BrokerUnavailableError
 from tidewire.kafka.memory import MemoryBroker
@@ -30,6 +33,7 @@ class SwitchedBroker:
         self._data_dir = data_dir
         self._port = free_port()
         self._running: AbstractContextManager[RunningBroker] | None = None
+        self._pid: int | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -42,12 +46,22 @@ class SwitchedBroker:
             self._running = embedded_broker(self._data_dir, kafka_port=self._port)
         else:
             self._running = apache_kafka(self._data_dir, port=self._port)
-        self._running.__enter__()
+        self._pid = self._running.__enter__().pid
 
     def off(self) -> None:
         running, self._running = self._running, None
         if running is not None:
             running.__exit__(None, None, None)
+
+    @contextlib.contextmanager
+    def silenced(self) -> Iterator[None]:
+        """Connected, and never an answer."""
+        assert self._pid is not None, "it is on"
+        os.kill(self._pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._pid, signal.SIGCONT)
 
 
 @pytest.fixture(scope="module", params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
@@ -81,9 +95,9 @@ def dead_settings() -> KafkaSettings:
     )
 
 
-@pytest.mark.parametrize("client", [AiokafkaReader, ConfluentReader, AiokafkaWriter])
+@pytest.mark.parametrize("client", [ConfluentReader, AiokafkaWriter])
 async def test_a_start_without_a_broker_names_the_address(
-    client: type[AiokafkaReader | ConfluentReader | AiokafkaWriter],
+    client: type[ConfluentReader | AiokafkaWriter],
 ) -> None:
     settings = dead_settings()
     with pytest.raises(BrokerUnavailableError, match=settings.bootstrap):
@@ -98,11 +112,11 @@ def test_a_synchronous_writer_without_a_broker_names_the_address() -> None:
     writer.close(0.1)
 
 
-@pytest.mark.parametrize("client", ["aiokafka", "confluent"])
+@pytest.mark.parametrize("fetch_pause", [0.0, 0.01], ids=["steady", "resting"])
 async def test_a_reader_reports_a_broker_that_went_away_and_goes_on_when_it_is_back(
-    switched: SwitchedBroker, client: str
+    switched: SwitchedBroker, fetch_pause: float
 ) -> None:
-    backend = ServerBackend(switched.bootstrap, client)
+    backend = ServerBackend(switched.bootstrap, fetch_pause=fetch_pause)
     topic = new_topic(backend)
     reader: RecordReader = backend.reader()
     await reader.start()
@@ -131,6 +145,61 @@ async def _read_despite_faults(reader: RecordReader, read: Collected, count: int
             except BrokerUnavailableError:
                 continue
             read.records += fetched.records
+
+
+async def test_a_reader_that_could_not_start_starts_once_its_broker_is_there(
+    switched: SwitchedBroker,
+) -> None:
+    backend = ServerBackend(switched.bootstrap)
+    topic = new_topic(backend)
+    backend.seed(numbered(topic, 5))
+    switched.off()
+    reader = ConfluentReader(backend.settings(connect_timeout=0.5))
+    try:
+        for _ in range(2):
+            with pytest.raises(BrokerUnavailableError):
+                await reader.start()
+        switched.on()
+        async with asyncio.timeout(30):
+            await _start_despite_faults(reader)
+        await reader.assign({TopicPartition(topic, 0): 0})
+        read = await read_until(reader, lambda read: len(read.records) == 5)
+    finally:
+        await reader.close()
+
+    assert read.offsets() == list(range(5))
+
+
+async def _start_despite_faults(reader: RecordReader) -> None:
+    while True:
+        try:
+            return await reader.start()
+        except BrokerUnavailableError:
+            continue
+
+
+@pytest.mark.parametrize("is_reading", [False, True], ids=["at rest", "reading"])
+@pytest.mark.parametrize("is_silent", [False, True], ids=["gone", "silent"])
+async def test_a_reader_closes_at_once_while_its_broker_is_away(
+    switched_embedded: SwitchedBroker, is_silent: bool, is_reading: bool
+) -> None:
+    backend = ServerBackend(switched_embedded.bootstrap)
+    topic = new_topic(backend)
+    backend.seed(numbered(topic, 5))
+    reader = backend.reader()
+    await reader.start()
+    await reader.assign({TopicPartition(topic, 0): 0})
+    await read_until(reader, lambda read: len(read.records) == 5)
+
+    with switched_embedded.silenced() if is_silent else contextlib.nullcontext():
+        if not is_silent:
+            switched_embedded.off()
+        if is_reading:
+            fetching = asyncio.create_task(reader.fetch(max_records=10, max_wait=60.0))
+            with pytest.raises(BrokerUnavailableError):
+                await fetching
+        async with asyncio.timeout(5):
+            await reader.close()
 
 
 async def test_a_writer_reports_a_broker_that_went_away_and_goes_on_when_it_is_back(

@@ -16,8 +16,7 @@ import yaml
 from harness.waiting import wait_until
 from tidewire.config.streams import Stream
 from tidewire.config.streams_file import load_streams
-from tidewire.kafka.aiokafka_clients import AiokafkaReader
-from tidewire.kafka.confluent_clients import ConfluentAdmin
+from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader
 from tidewire.kafka.records import TopicSpec
 from tidewire.kafka.settings import KafkaSettings
 from tidewire_flights import streams_file
@@ -70,7 +69,7 @@ def left_in_kafka(kafka: str, path: Path) -> tuple[ReplayPoint | None, set[str]]
 
 
 async def _left(kafka: str, clock: Stream, flights: Stream) -> tuple[ReplayPoint | None, set[str]]:
-    reader = AiokafkaReader(KafkaSettings(bootstrap=kafka))
+    reader = ConfluentReader(KafkaSettings(bootstrap=kafka))
     await reader.start()
     try:
         return await stored_point(reader, clock), await standing_keys(reader, flights)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -14,6 +15,8 @@ _SEGMENTS_IN_FLIGHT = 64
 _BUFFER = 4096
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing throws away what is unsent and tells by RST
 _TICKS = 20
+_ATTACH_FILTER = 26  # SO_ATTACH_FILTER, linux/socket.h
+_RETURN = 0x06  # BPF_RET | BPF_K, linux/filter.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,12 @@ class FaultProxy:
         """Both directions fall silent: the connections are half open from here on."""
         self.down = self.up = Faults(is_black_hole=True)
 
+    def cut(self) -> None:
+        """Both directions fall silent, and what the server sends is not even acknowledged (Linux)."""
+        self.black_hole()
+        for _, server in self._links.values():
+            _drop_packets(server)
+
     def heal(self) -> None:
         self.down = self.up = Faults()
 
@@ -191,6 +200,14 @@ class FaultProxy:
         finally:
             client.close()
             server.close()
+
+
+def _drop_packets(sock: socket.socket) -> None:
+    """Have the kernel throw away whatever arrives, by a packet filter that takes nothing."""
+    program = ctypes.create_string_buffer(struct.pack("HBBI", _RETURN, 0, 0, 0))
+    sock.setsockopt(
+        socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program))
+    )
 
 
 def _small_socket() -> socket.socket:

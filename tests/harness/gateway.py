@@ -14,6 +14,7 @@ import yaml
 from fastapi import FastAPI
 from websockets.asyncio.client import ClientConnection
 
+from harness.certificate import Certificate
 from tidewire.kafka.memory import MemoryBroker
 from tidewire.kafka.records import NewRecord, RecordPosition, TopicPartition, TopicSpec
 from tidewire.protocol.codes import SUBPROTOCOL
@@ -153,15 +154,25 @@ def write_streams(folder: Path, streams: Mapping[str, Mapping[str, Any]]) -> Pat
 
 @contextlib.asynccontextmanager
 async def running_gateway(
-    streams: Path, clients: Clients, limits: Mapping[str, Any] | None = None, **options: Any
+    streams: Path,
+    clients: Clients,
+    limits: Mapping[str, Any] | None = None,
+    certificate: Certificate | None = None,
+    **options: Any,
 ) -> AsyncIterator[Gateway]:
-    """A node on a free port, ended when the block is left."""
+    """A node on a free port, ended when the block is left; with a ``certificate`` it speaks TLS."""
     settings = GatewaySettings(streams=streams, limits=LimitSettings(**(limits or {})), **options)
     app = await asyncio.to_thread(create_app, settings, clients)
     listener = socket.create_server(("127.0.0.1", 0))
     started = asyncio.Event()
-    server = Server(public_config(app, settings), started.set)
+    config = public_config(app, settings)
+    if certificate is not None:
+        config.ssl_certfile, config.ssl_keyfile = certificate.certificate, str(certificate.key)
+    server = Server(config, started.set)
     gateway = Gateway(app, server, listener.getsockname()[1])
+    if certificate is not None:
+        gateway.http = gateway.http.replace("http:", "https:")
+        gateway.ws = gateway.ws.replace("ws:", "wss:")
     app.state.stop = gateway.stop
     task = asyncio.create_task(server.serve(sockets=[listener]))
     task.add_done_callback(lambda _: gateway.ended.set())

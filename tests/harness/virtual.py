@@ -32,7 +32,15 @@ from tidewire_gateway.ingest import Ingest
 from tidewire_gateway.instruments import Instruments
 from tidewire_gateway.membership import Membership
 
-__all__ = ["Moment", "VirtualClient", "VirtualLog", "VirtualNode", "VirtualTimers", "text_frames"]
+__all__ = [
+    "Moment",
+    "VirtualClient",
+    "VirtualLog",
+    "VirtualNode",
+    "VirtualTimers",
+    "finish",
+    "text_frames",
+]
 
 
 class _Call:
@@ -222,7 +230,7 @@ class VirtualNode:
             if held is not None and offset < held.complete_from:
                 span = range(offset, min(held.complete_from, offset + most))
                 records = self.log.records[place.partition][span.start : span.stop]
-                finish(self._ingest.keep_past(place, span, records))
+                finish(self._ingest.keep_past(place, held, span, records))
             self.delivery.backfilled(place)
 
     def notice_topic(self) -> None:

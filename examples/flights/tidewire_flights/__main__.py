@@ -21,7 +21,7 @@ from tidewire.config.streams import Stream
 from tidewire.config.streams_file import load_streams
 from tidewire.dev.signals import StopRequest
 from tidewire.errors import TidewireError
-from tidewire.kafka.aiokafka_clients import AiokafkaReader
+from tidewire.kafka.confluent_clients import ConfluentReader
 from tidewire.kafka.settings import KafkaSettings
 from tidewire.publishing import Publisher
 
@@ -94,7 +94,7 @@ def _play(options: Options, replay: Replay, stop: StopRequest) -> None:
 
 async def _where_to_begin(options: Options, dataset: Dataset) -> tuple[ReplayPoint, set[str]]:
     """The point to start at, and the keys that an earlier replay left standing elsewhere."""
-    reader = AiokafkaReader(_kafka_settings(options.kafka))
+    reader = ConfluentReader(_kafka_settings(options.kafka))
     await reader.start()
     try:
         stored = await stored_point(reader, options.streams[REPLAY])

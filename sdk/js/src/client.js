@@ -141,7 +141,10 @@ export class Tidewire extends Emitter {
     onWelcome: (session) => this.#welcomed(session),
     onSteady: (session) => this.#steady(session),
     onAnswered: (session) => void (session === this.#next && this.#promote(session)),
-    onGoaway: (session, goaway) => this.#goaway(session, goaway),
+    onGoaway: (session, goaway) => {
+      session.goaway = goaway;
+      this.#goaway(session, goaway);
+    },
     onError: (_session, error) => {
       this.#retryAfterMs = error.retryAfterMs;
       this._emit('error', error);
@@ -177,6 +180,7 @@ export class Tidewire extends Emitter {
     this.#tokens.schedule(expiresInMs, () => this.#renew());
     this.#setState('connected');
     this._emit('connected', { connection, node, limits, isMove: old !== null });
+    if (session === this.#current && session.goaway) this.#goaway(session, session.goaway);
   }
 
   /** @param {Session} session @param {Close} close */
@@ -243,7 +247,7 @@ export class Tidewire extends Emitter {
 
   /** @param {Session} session @param {Record<string, any>} goaway */
   #goaway(session, { after_ms: afterMs = 0, url }) {
-    if (session !== this.#current || this.#next) return;
+    if (session !== this.#current || this.#next || this.#isTimerSet) return;
     const { random } = this.#options;
     // Sent away again before it proved steady: the fleet is in motion, so do not run in circles.
     const pause = this.#attempt > 0 ? backoffMs(this.#attempt, random(), this.#options) : 0;

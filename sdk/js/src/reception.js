@@ -39,36 +39,29 @@ export class Reception {
   }
 
   /**
-   * Answer to `subscribe`.
+   * Answer to `subscribe` or, with `isMove`, to `update_subscription`.
    *
    * @param {ServerMessage['payload']} payload
+   * @param {boolean} [isMove]
    * @returns {GapNotice | null}
    */
-  subscribed({ mode, recovered, position, gap }) {
+  subscribed({ mode, recovered, position, gap, reason }, isMove = false) {
     this.mode = mode;
-    const isFresh = recovered === 'none' && mode === 'latest' && this.#snapshot;
-    if (recovered === 'snapshot' || isFresh) {
-      this.#isAwaited = true;
-      this.#staged = null;
-      return null;
-    }
-    if (recovered === 'none') this.#begin(position);
-    else this.moved(position);
-    return gap ? this.gap(gap) : null;
+    this.dropParts();
+    const isFresh = recovered === 'none' && !isMove;
+    const isTable = mode === 'latest' && this.#snapshot;
+    if (recovered === 'none') this.#isAwaited = isMove ? this.#isAwaited : isTable;
+    else this.#isAwaited = recovered === 'snapshot';
+    if (this.#isAwaited) return null;
+    // What goes on elsewhere, or at another rate, never falls back behind what is known here.
+    if (isFresh || !this.position || this.position.epoch !== position.epoch) this.#begin(position);
+    else this.position = merged(position, this.position.offsets);
+    return gap ? this.gap(gap, reason) : null;
   }
 
-  /**
-   * The same subscription goes on elsewhere, or at another rate: what is known here stays known.
-   *
-   * @param {Position} position
-   * @returns {null}
-   */
-  moved(position) {
-    this.#isAwaited = false;
+  /** A snapshot will not be completed: position and view stay as they were before it. */
+  dropParts() {
     this.#staged = null;
-    if (this.position?.epoch !== position.epoch) this.#begin(position);
-    else this.position = merged(position, this.position.offsets);
-    return null;
   }
 
   /**
@@ -83,11 +76,9 @@ export class Reception {
     staged.partial ||= partial === true;
     if (more) return null;
     this.#begin(position);
-    if (this.keepsState) {
-      this.table.replace(staged.events);
-      for (const event of staged.later) if (!this.table.has(event)) this.table.put(event);
-    }
-    return { type: 'snapshot', events: staged.events, position, partial: staged.partial };
+    const whole = [...staged.events, ...staged.later];
+    if (this.keepsState) this.table.replace(whole);
+    return { type: 'snapshot', events: whole, position, partial: staged.partial };
   }
 
   /**
@@ -97,7 +88,11 @@ export class Reception {
    * @returns {Batch | null}
    */
   updates({ position, events, coalesced = 0, traceparent }) {
-    if (this.isSettled) this.#advance(position);
+    if (this.#staged) {
+      this.#staged.later.push(...events);
+      return null;
+    }
+    if (!this.#isAwaited) this.#advance(position);
     const fresh = events.filter((/** @type {WireEvent} */ event) => this.#take(event));
     this.duplicates += events.length - fresh.length;
     if (fresh.length === 0) return null;
@@ -114,7 +109,7 @@ export class Reception {
     for (const [partition, [, end]] of ends) {
       this.#next[partition] = end;
       this.table.forget(Number(partition), end);
-      if (this.position) this.position = merged(this.position, { [partition]: end });
+      if (this.position && this.isSettled) this.position = merged(this.position, { [partition]: end });
     }
     return { type: 'gap', gap, reason };
   }
@@ -131,7 +126,7 @@ export class Reception {
   /** @param {Position} position where everything starts anew */
   #begin(position) {
     this.#isAwaited = false;
-    this.#staged = null;
+    this.dropParts();
     this.#next = {};
     this.table.forget();
     this.position = position;
@@ -150,7 +145,6 @@ export class Reception {
       if (offset < (this.#next[partition] ?? 0)) return false;
       this.#next[partition] = offset + 1;
     } else if (this.table.has(event)) return false;
-    this.#staged?.later.push(event);
     if (this.keepsState) this.table.put(event);
     return true;
   }

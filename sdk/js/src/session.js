@@ -38,6 +38,8 @@ import { TidewireError } from './errors.js';
 export class Session {
   /** The server's `welcome`, once it came. @type {Payload | null} */
   welcome = null;
+  /** That it is to be left, once the server said so. @type {Payload | null} */
+  goaway = null;
   /** Whether a subscription listens here and no longer elsewhere. */
   hasTakenOver = false;
   generation;
@@ -115,7 +117,7 @@ export class Session {
       paused: paused === attachment.paused ? undefined : paused,
     };
     const isDue = change.interval_ms !== undefined || change.paused !== undefined;
-    if (!isDue || attachment.isMoving || !subscription._isSettled) return;
+    if (!isDue || attachment.isMoving) return;
     attachment.isMoving = true;
     this.request('update_subscription', { sub: attachment.sub, ...change }, (error, payload) => {
       attachment.isMoving = false;
@@ -250,7 +252,6 @@ export class Session {
     if (subscription?._source !== this) return;
     if (message.type === 'unsubscribed') return this.#expelled(subscription, message.payload);
     subscription._receive(message, size);
-    if (message.type === 'snapshot') this.reconcile(subscription);
   }
 
   /** @param {Subscription} subscription @param {Payload} payload */

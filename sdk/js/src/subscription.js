@@ -104,10 +104,6 @@ export class Subscription extends Emitter {
     };
   }
 
-  get _isSettled() {
-    return this.#reception.isSettled;
-  }
-
   /**
    * The server's `subscribed`, in answer to `subscribe` or, with `isMove`, to `update_subscription`.
    *
@@ -120,10 +116,10 @@ export class Subscription extends Emitter {
     this._refusals = 0;
     this.phase = 'subscribed';
     this.intervalMs = payload.interval_ms ?? null;
-    const gap = isMove ? this.#reception.moved(payload.position) : this.#reception.subscribed(payload);
+    const gap = this.#reception.subscribed(payload, isMove);
     const { channel, mode, intervalMs } = this;
-    const { position, recovered } = payload;
-    this._emit('subscribed', { channel, mode, intervalMs, position, recovered, gap: payload.gap });
+    const { position, recovered, gap: missing, reason } = payload;
+    this._emit('subscribed', { channel, mode, intervalMs, position, recovered, gap: missing, reason });
     if (gap) this.#hand(gap);
     this.#feed('live', 0);
   }
@@ -148,6 +144,7 @@ export class Subscription extends Emitter {
   /** The connection that fed it is gone; it resumes on the next. */
   _lost() {
     this._source = null;
+    this.#reception.dropParts();
     if (this.phase === 'unsubscribed') return;
     this.phase = 'subscribing';
     this.#feed('stale', null);

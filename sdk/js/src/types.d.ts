@@ -57,7 +57,7 @@ export interface Batch<T = any> {
 export interface GapNotice {
   type: 'gap';
   gap: Gap;
-  /** `retention`, `truncated`, `recreated`, `too_far`; `slow_consumer` from an iterator; null when found on resume. */
+  /** `retention`, `truncated`, `recreated`, `too_far`; `slow_consumer` from an iterator; null where the server gave none. */
   reason: string | null;
 }
 
@@ -89,6 +89,8 @@ export interface SubscriptionEvents<T = any> {
     position: Position;
     recovered: Recovered;
     gap?: Gap;
+    /** Why `gap` is missing, or why a snapshot replaces what was asked for. */
+    reason?: string;
   };
   snapshot: Snapshot<T>;
   update: Batch<T>;

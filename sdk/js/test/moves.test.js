@@ -227,3 +227,72 @@ it('sent away again and again it backs off', async () => {
     old = fresh;
   }
 });
+
+it('told twice to go, it moves once, when the first time has come', async () => {
+  old.send('goaway', { reason: 'draining', after_ms: 10_000 });
+  old.send('goaway', { reason: 'draining', after_ms: 10_000 });
+  await read();
+  clock.tick(4000);
+  const fresh = await server.peer();
+  await fresh.welcome({ ping_interval_ms: 600_000 });
+  old.send('goaway', { reason: 'draining', after_ms: 10_000 });
+  await read();
+  await fresh.grant({ recovered: 'changes', position: POSITION });
+  await next(client, 'connected');
+  clock.tick(100_000);
+  assert.equal(server.waiting, 0);
+});
+
+it('a goaway of the new connection counts once the move is done', async () => {
+  const fresh = await moving();
+  await fresh.welcome({ ping_interval_ms: 600_000 });
+  const { id } = await fresh.expect('subscribe');
+  const error = next(client, 'error');
+  fresh.send('goaway', { reason: 'draining', after_ms: 0 });
+  fresh.send('error', { code: 'internal', message: 'marker' });
+  await error;
+  assert.equal(server.waiting, 0);
+  const connected = next(client, 'connected');
+  fresh.subscribed(id, { sub: 2, recovered: 'changes', position: POSITION });
+  await connected;
+  clock.tick(1000);
+  const third = await server.peer();
+  await third.welcome({ ping_interval_ms: 600_000 });
+  await third.grant({ recovered: 'changes', position: POSITION });
+  assert.equal((await next(client, 'connected')).isMove, true);
+  assert.deepEqual(states, []);
+});
+
+it('a goaway right after a reconnect moves like any other', async () => {
+  old.kill();
+  await next(client, 'connecting');
+  clock.tick(20_000);
+  old = await server.peer();
+  await old.welcome({ ping_interval_ms: 600_000 });
+  old.send('goaway', { reason: 'draining', after_ms: 0 });
+  await read();
+  await old.grant({ recovered: 'changes', position: POSITION });
+  await next(flights, 'subscribed');
+  clock.tick(1000);
+  const fresh = await server.peer();
+  await fresh.welcome({ ping_interval_ms: 600_000 });
+  await fresh.grant({ recovered: 'changes', position: POSITION });
+  assert.equal((await next(client, 'connected')).isMove, true);
+});
+
+it('a connection that is closed with 3001 before its move is replaced at once, and nothing is lost', async () => {
+  old.send('goaway', { reason: 'draining', after_ms: 10_000 });
+  await read();
+  old.updates(7, 12, event('b', 11));
+  await next(flights, 'update');
+  const connecting = next(client, 'connecting');
+  old.close(3001, 'shutting down');
+  assert.equal((await connecting).code, 3001);
+  clock.tick(1000);
+  const fresh = await server.peer();
+  await fresh.welcome({ ping_interval_ms: 600_000 });
+  const { since } = await fresh.grant({ sub: 2, recovered: 'changes', position: { epoch: 'e', offsets: { 0: 12 } } });
+  assert.deepEqual(since, { epoch: 'e', offsets: { 0: 12 } });
+  clock.tick(100_000);
+  assert.equal(server.waiting, 0, 'the move that was planned is void');
+});

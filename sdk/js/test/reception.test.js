@@ -58,18 +58,38 @@ describe('Reception', () => {
     assert.deepEqual(reception.position, at({ 0: 5, 1: 9 }));
   });
 
-  it('keeps events that come between the parts of a snapshot, and their later offsets', () => {
+  it('holds back events that come between the parts of a snapshot, and hands them out behind it', () => {
     const reception = fresh();
     reception.snapshot({ position: at({ 0: 0 }), events: [event('a', 3)], more: true });
-    reception.updates({ position: at({ 0: 20 }), events: [event('a', 15), event('b', 16)] });
+    assert.equal(reception.updates({ position: at({ 0: 20 }), events: [event('a', 15), event('b', 16)] }), null);
     assert.deepEqual(reception.position, at({ 0: 0 }));
-    reception.snapshot({ position: at({ 0: 10 }), events: [event('c', 5)] });
+    const snapshot = reception.snapshot({ position: at({ 0: 10 }), events: [event('c', 5)] });
+    assert.deepEqual(snapshot?.events.map(({ data }) => data), ['a3', 'c5', 'a15', 'b16']);
     assert.deepEqual([...reception.table.rows].map(([k, { data }]) => [k, data]), [
       ['a', 'a15'],
       ['c', 'c5'],
       ['b', 'b16'],
     ]);
     assert.deepEqual(reception.position, at({ 0: 10 }));
+  });
+
+  it('forgets the parts of a snapshot that its connection cut off', () => {
+    const reception = fresh();
+    reception.snapshot({ position: at({ 0: 9 }), events: [event('a', 3)], more: true });
+    reception.dropParts();
+    reception.subscribed({ mode: 'latest', recovered: 'changes', position: at({ 0: 0 }) });
+    reception.snapshot({ position: at({ 0: 9 }), events: [event('b', 4)] });
+    assert.deepEqual([...reception.table.rows.keys()], ['b']);
+  });
+
+  it('leaves the position to the last part when a gap comes between the parts', () => {
+    const reception = new Reception({ ...OPTIONS, since: at({ 0: 5 }) });
+    reception.subscribed({ mode: 'latest', recovered: 'snapshot', position: at({ 0: 90 }) });
+    reception.snapshot({ position: at({ 0: 90 }), events: [event('a', 3)], more: true });
+    reception.gap({ 0: [90, 95] }, 'retention');
+    assert.deepEqual(reception.position, at({ 0: 5 }));
+    reception.snapshot({ position: at({ 0: 99 }), events: [] });
+    assert.deepEqual(reception.position, at({ 0: 99 }));
   });
 
   it('is unsettled from the promise of a snapshot to its last part', () => {
@@ -111,9 +131,31 @@ describe('Reception', () => {
   it('keeps map and position when the rate changes, and goes on', () => {
     const reception = fresh();
     reception.updates({ position: at({ 0: 5 }), events: [event('a', 4)] });
-    reception.moved(at({ 0: 5 }));
-    assert.equal(reception.table.rows.get('a')?.data, 'a4');
-    assert.deepEqual(reception.position, at({ 0: 5 }));
+    for (const recovered of ['none', 'changes']) {
+      reception.subscribed({ mode: 'latest', recovered, position: at({ 0: 5 }) }, true);
+      assert.equal(reception.table.rows.get('a')?.data, 'a4');
+      assert.deepEqual(reception.position, at({ 0: 5 }));
+    }
+  });
+
+  for (const recovered of ['none', 'snapshot']) {
+    it(`starts a snapshot anew when the rate changes in the middle of it (${recovered})`, () => {
+      const reception = fresh({ snapshot: true });
+      reception.snapshot({ position: at({ 0: 9 }), events: [event('a', 1)], more: true });
+      reception.subscribed({ mode: 'latest', recovered, position: at({ 0: 0 }) }, true);
+      assert.equal(reception.position, null);
+      const snapshot = reception.snapshot({ position: at({ 0: 9 }), events: [event('b', 2)] });
+      assert.deepEqual(snapshot?.events.map(({ key }) => key), ['b']);
+      assert.deepEqual(reception.position, at({ 0: 9 }));
+    });
+  }
+
+  it('tells a gap that the answer to a change announces', () => {
+    const reception = fresh({ mode: 'every' });
+    const answer = { mode: 'every', recovered: 'gap', position: at({ 0: 9 }), gap: { 0: [1, 9] }, reason: 'too_far' };
+    const notice = { type: 'gap', gap: { 0: [1, 9] }, reason: 'too_far' };
+    assert.deepEqual(reception.subscribed(answer, true), notice);
+    assert.deepEqual(reception.position, at({ 0: 9 }));
   });
 
   it('drops the key that came first when the view is full, and counts it', () => {

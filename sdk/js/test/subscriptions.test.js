@@ -77,6 +77,7 @@ describe('subscribe', () => {
       position: { epoch: 'e', offsets: { 0: 0 } },
       recovered: 'none',
       gap: undefined,
+      reason: undefined,
     });
     assert.deepEqual([flights.phase, flights.feedState, flights.intervalMs], ['subscribed', 'live', 100]);
   });
@@ -174,19 +175,36 @@ describe('update', () => {
     ]);
   });
 
-  it('waits for the answer to subscribe, and for the end of its snapshot', async () => {
+  it('waits for the answer to subscribe', async () => {
     await connect();
     const flights = client.subscribe('flights');
+    const asked = await peer.expect('subscribe');
     flights.update({ intervalMs: 500 });
-    await peer.grant();
-    await next(flights, 'subscribed');
-    peer.send('snapshot', { sub: 7, position: { epoch: 'e', offsets: {} }, events: [event('a', 1)], more: true });
-    const lagging = next(flights, 'status');
-    peer.send('status', { state: 'lagging', age_ms: 1 });
-    await lagging;
-    assert.equal(peer.unread, 0);
-    peer.snapshot(7, 9);
+    const other = client.subscribe('notices');
+    const next = await peer.expect('subscribe');
+    assert.equal(next.payload.channel, other.channel, 'nothing was asked in between');
+    peer.subscribed(asked.id);
     assert.equal((await peer.expect('update_subscription')).payload.interval_ms, 500);
+  });
+
+  it('in the middle of a snapshot starts it anew: the parts before are no part of it', async () => {
+    await connect();
+    const flights = client.subscribe('flights');
+    await peer.grant();
+    const position = { epoch: 'e', offsets: { 0: 9 } };
+    await next(flights, 'subscribed');
+    const lagging = next(flights, 'status');
+    peer.send('snapshot', { sub: 7, position, events: [event('a', 1)], more: true });
+    peer.send('status', { sub: 7, state: 'lagging', age_ms: 1 });
+    await lagging;
+    flights.update({ paused: true });
+    const { id } = await peer.expect('update_subscription');
+    peer.subscribed(id, { sub: 7, recovered: 'snapshot' });
+    const snapshot = next(flights, 'snapshot');
+    peer.send('snapshot', { sub: 7, position, events: [event('b', 2)] });
+    assert.deepEqual((await snapshot).events.map(({ key }) => key), ['b']);
+    assert.deepEqual([...flights.state.keys()], ['b']);
+    assert.deepEqual(flights.position, position);
   });
 
   it('that is refused leaves the old values, and tells why', async () => {

@@ -42,4 +42,8 @@ class Backoff:
 
     def connection_lived(self, seconds: float) -> None:
         if seconds >= self._limits.stable_window:
-            self._attempts = 0
+            self.reset()
+
+    def reset(self) -> None:
+        """What was asked for was granted: the next series starts afresh."""
+        self._attempts = 0

@@ -86,7 +86,7 @@ def _welcome(payload: Payload) -> Welcome:
 
 
 def _subscribed(payload: Payload) -> Subscribed:
-    gap = payload.get("gap")
+    gap, reason = payload.get("gap"), _optional_text(payload, "reason")
     return Subscribed(
         sub=_whole(payload, "sub"),
         channel=_text(payload, "channel"),
@@ -94,7 +94,8 @@ def _subscribed(payload: Payload) -> Subscribed:
         interval_ms=_whole(payload, "interval_ms"),
         position=Position.from_wire(payload["position"]),
         recovered=_text(payload, "recovered"),
-        gap=None if gap is None else Gap(_ranges(gap)),
+        gap=None if gap is None else Gap(_ranges(gap), reason),
+        reason=reason,
     )
 
 
@@ -208,6 +209,10 @@ def _text(payload: Payload, name: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be text")
     return value
+
+
+def _optional_text(payload: Payload, name: str) -> str | None:
+    return None if payload.get(name) is None else _text(payload, name)
 
 
 def _whole(payload: Payload, name: str) -> int:

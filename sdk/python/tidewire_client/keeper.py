@@ -17,7 +17,7 @@ from .tokens import LinkLost, Tokens
 __all__ = ["Keeper", "LinkUser", "check_url"]
 
 _logger = logging.getLogger("tidewire_client")
-_GOAWAY_SHARE = 0.5  # move within the first half of the time that a goaway leaves
+_GOAWAY_SHARE = 0.8  # the rest of the time that a goaway leaves is for the way itself
 
 
 class LinkUser(Protocol):
@@ -91,6 +91,10 @@ class Keeper:
             if not moving.done():
                 return None
             successor = moving.result()
+        except PermanentCloseError as refused:
+            _logger.warning("move refused, the connection stays until it ends: %s", refused)
+            await _either(link.ended)
+            return None
         finally:
             await _cancel({moving})
         answers = self._user.use(successor)
@@ -101,7 +105,12 @@ class Keeper:
         return successor
 
     async def _connect_unhurried(self, goaway: Goaway) -> Link:
-        await self._around.sleep(goaway.after_ms / 1000 * _GOAWAY_SHARE * self._around.random())
+        delay = goaway.after_ms / 1000 * _GOAWAY_SHARE * self._around.random()
+        self._backoff.connection_lived(self._around.monotonic() - self._connected_at)
+        is_in_motion = self._backoff.attempts > 0
+        pause = self._backoff.next_delay()
+        # Sent away again before the connection proved stable: the fleet is in motion, do not run in circles.
+        await self._around.sleep(delay + pause if is_in_motion else delay)
         return await self._connect(goaway.url or self._url)
 
     async def _connect(self, url: str) -> Link:

@@ -43,8 +43,8 @@ class Event:
 class Gap:
     """Events that this subscription will never see.
 
-    ``ranges``: partition → first missing offset, next delivered offset. ``reason`` is None where the gap
-    was found at resume.
+    ``ranges``: partition → first missing offset, next delivered offset. ``reason`` is None where the
+    server gave none.
     """
 
     ranges: Mapping[int, tuple[int, int]]
@@ -62,6 +62,8 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
+    """``reason``: why ``gap`` is missing, or why a snapshot replaces what was asked for."""
+
     sub: int
     channel: str
     mode: str
@@ -69,6 +71,7 @@ class Subscribed:
     position: Position
     recovered: str
     gap: Gap | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,9 +128,19 @@ class Subscription:
         return self._state.feed_state
 
     @property
+    def feed_age(self) -> float:
+        """Seconds for which the feed had been so when the server said it; 0 while it is `live`."""
+        return self._state.feed_age
+
+    @property
     def recovered(self) -> str:
         """What the last resume brought: exact, changes, snapshot, gap or none."""
         return self._state.recovered
+
+    @property
+    def recovered_reason(self) -> str | None:
+        """Why ``recovered`` is a `gap`, or a `snapshot` in place of what was asked for."""
+        return self._state.recovered_reason
 
     def __await__(self) -> Generator[Any, None, "Subscription"]:
         return self._ready().__await__()
@@ -185,6 +195,7 @@ class Subscription:
     def bind(self, link: "Link", message: Subscribed, *, is_update: bool = False) -> None:
         """Take the number that ``link`` gave; the one before it, on any link, ends."""
         self.unbind()
+        self._backoff.reset()
         self.link, self.sub = link, message.sub
         link.subscriptions[message.sub] = self
         self._announce(self._state.subscribed(message, is_update=is_update))
@@ -195,6 +206,7 @@ class Subscription:
         if self.link is not None and self.sub is not None:
             self.link.subscriptions.pop(self.sub, None)
         self.link = self.sub = None
+        self._state.drop_parts()
 
     def receive(self, message: ServerMessage) -> None:
         match message:

@@ -37,10 +37,14 @@ class SubscriptionState:
         self.mode = "latest"
         self.interval_ms = 0
         self.feed_state = "live"
+        self.feed_age = 0.0
         self.recovered = "none"
+        self.recovered_reason: str | None = None
         self._wants_snapshot = snapshot
         self._announced: Position | None = None  # of a `subscribed` whose snapshot is not complete
         self._parts: list[Event] = []
+        self._after_parts: list[Event] = []
+        self._is_collecting = False
         self._offset_by_key: dict[str, tuple[int, int]] = {}  # `latest`: partition and offset
         self._tombstones: dict[str, None] = {}  # keys of the above that are removed, oldest first
         self._offset_by_partition: dict[int, int] = {}  # `every`
@@ -48,15 +52,16 @@ class SubscriptionState:
     @property
     def awaits_snapshot(self) -> bool:
         """Whether position and map wait for the last part of a snapshot."""
-        return self._announced is not None
+        return self._announced is not None or self._is_collecting
 
     def subscribed(self, message: Subscribed, *, is_update: bool = False) -> Gap | None:
         """Take the reply to `subscribe` or, with ``is_update``, to `update_subscription`."""
         self.mode = message.mode
         self.interval_ms = message.interval_ms
         self.recovered = message.recovered
-        self.feed_state = "live"
-        self._parts.clear()
+        self.recovered_reason = message.reason
+        self.feed_state, self.feed_age = "live", 0.0
+        self.drop_parts()
         if self._snapshot_follows(message, is_update):
             self._announced = message.position
         else:
@@ -65,13 +70,20 @@ class SubscriptionState:
             self._restart(message.gap)
         return message.gap
 
+    def drop_parts(self) -> None:
+        """Forget a snapshot that will not be completed; position and map stay as they were before it."""
+        self._parts.clear()
+        self._after_parts.clear()
+        self._is_collecting = False
+
     def snapshot(self, message: Snapshot) -> Accepted | None:
         """Take one part; None until the last is in."""
+        self._is_collecting = message.more
         self._parts.extend(message.events)
         if message.more:
             return None
-        events = tuple(self._parts)
-        self._parts.clear()
+        events = (*self._parts, *self._after_parts)
+        self.drop_parts()
         self._stand_at(message.position)
         self._forget_offsets()
         self.newest.clear()
@@ -80,10 +92,12 @@ class SubscriptionState:
 
     def updates(self, message: Updates) -> Accepted:
         """Take a batch; duplicates are left out of the answer."""
+        if self._is_collecting:
+            self._after_parts.extend(message.events)
+            return Accepted(())
         if self._announced is not None:
             # Attached, so the server has no snapshot to send: it began where `subscribed` said.
             self._stand_at(self._announced)
-            self._parts.clear()
         moved = message.position
         if self.position is None or moved.epoch != self.position.epoch:
             self._forget_offsets()
@@ -95,19 +109,23 @@ class SubscriptionState:
     def gap(self, message: GapNotice) -> Gap:
         gap = message.gap
         self._restart(gap)
-        if gap.reason != "recreated" and self.position is not None:
+        is_in_place = gap.reason != "recreated" and not self.awaits_snapshot
+        if is_in_place and self.position is not None:
             after = {partition: bounds[1] for partition, bounds in gap.ranges.items()}
             self.position = self.position.merged(Position(self.position.epoch, after))
         return gap
 
     def status(self, message: Status) -> None:
         self.feed_state = message.state
+        self.feed_age = 0.0 if message.state == "live" else message.age_ms / 1000
 
     def _snapshot_follows(self, message: Subscribed, is_update: bool) -> bool:
         if message.recovered == "snapshot":
             return True
-        is_fresh = message.recovered == "none" and not is_update
-        return is_fresh and message.mode == "latest" and self._wants_snapshot
+        if is_update:
+            return message.recovered == "none" and self._announced is not None
+        is_table = message.mode == "latest" and self._wants_snapshot
+        return message.recovered == "none" and is_table
 
     def _stand_at(self, position: Position) -> None:
         if self.position is not None and position.epoch != self.position.epoch:
@@ -150,6 +168,8 @@ class SubscriptionState:
         self._offset_by_partition.clear()
 
     def _restart(self, gap: Gap) -> None:
+        if gap.reason == "recreated":
+            return  # its numbers are of another log; the position of the new epoch starts everything anew
         for partition, (_, after) in gap.ranges.items():
             self._offset_by_partition[partition] = after - 1
         beyond = [

@@ -2,7 +2,8 @@
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from .events import Event
@@ -104,9 +105,10 @@ class PartitionLog:
             self._forget(event)
             self.floor = max(self.floor, event.offset + 1)
 
-    def current(self, group: str | None) -> Iterator[Event]:
+    def current(self, group: str | None) -> list[Event]:
         """The newest event of every entity of a group (None: of all), removed ones left out."""
-        return (e for entities in self._groups(group) for e in entities.values() if not e.deleted)
+        newest = chain.from_iterable(map(dict.values, self._groups(group)))
+        return [event for event in newest if not event.deleted]
 
     def changed_since(self, offset: int, group: str | None) -> list[Event]:
         """The newest event of every entity that changed at or after ``offset``, in order, removals too."""

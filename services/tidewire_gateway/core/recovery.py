@@ -4,6 +4,7 @@ One mechanism serves resume, slow clients, pause and moves between feeds.
 """
 
 from dataclasses import dataclass
+from itertools import chain
 
 from tidewire.protocol.codes import GapReason, Mode, Recovered
 from tidewire.protocol.positions import Position
@@ -64,7 +65,7 @@ def current_events(feed: Feed) -> list[Event]:
     group = feed.key.channel.group
     topology = feed.topology
     logs = [topology.logs[p] for p in feed.partitions if p in topology.logs]
-    events = [event for log in logs for event in log.current(group)]
+    events = list(chain.from_iterable(log.current(group) for log in logs))
     if topology.is_regrouped:
         return [event for event in events if _is_newest_anywhere(topology, event)]
     return events

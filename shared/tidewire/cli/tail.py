@@ -146,6 +146,8 @@ async def _print_batches(request: Request, lines: "_Lines", reached: "_Progress"
         )
         left = request.count
         async for batch in subscription:
+            if batch.kind == "snapshot" and subscription.recovered_reason is not None:
+                lines.note(f"resumed with a new table ({subscription.recovered_reason})")
             events = batch.events if left is None else batch.events[:left]
             lines.batch(batch, events)
             if len(events) == len(batch.events):

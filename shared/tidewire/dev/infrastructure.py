@@ -29,17 +29,23 @@ EMBEDDED_TOPICS: Final = {
     "retention.bytes": str(4 << 20),
     "min.compaction.lag.ms": "60000",
 }
+EMBEDDED_FETCH_PAUSE: Final = 0.02
+"""It answers "nothing" at once: without a rest an idle reader and it would keep most of a core busy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
-    """``epoch``: of streams, where the broker has no topic ids. ``topic_overrides``: of topics made here."""
+    """``epoch``: of streams, where the broker has no topic ids. ``topic_overrides``: of topics made here.
+
+    ``fetch_pause`` (seconds): of readers, where the broker has no long polls.
+    """
 
     bootstrap: str
     redis_url: str
     children: tuple[Child, ...]
     epoch: str | None = None
     topic_overrides: Mapping[str, str] = field(default_factory=dict)
+    fetch_pause: float = 0.0
 
 
 @contextmanager
@@ -77,7 +83,14 @@ def _embedded(
     broker = stack.enter_context(embedded_broker(data_dir.root, redis=own_redis, stopped=stop))
     ended_in_order.append(broker.child)
     redis_url = broker.redis_url or options.redis
-    return Infrastructure(broker.bootstrap, redis_url, (broker.child,), epoch, EMBEDDED_TOPICS)
+    return Infrastructure(
+        broker.bootstrap,
+        redis_url,
+        (broker.child,),
+        epoch,
+        topic_overrides=EMBEDDED_TOPICS,
+        fetch_pause=EMBEDDED_FETCH_PAUSE,
+    )
 
 
 def _apache(

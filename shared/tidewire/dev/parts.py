@@ -22,11 +22,12 @@ DRAIN_WINDOW: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """What all parts are told. ``static``: URL prefix → folder."""
+    """What all parts are told. ``static``: URL prefix → folder; ``fetch_pause``: seconds."""
 
     data_dir: DataDir
     kafka: str
     static: Mapping[str, Path]
+    fetch_pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ def ports_of(node: Node) -> NodePorts:
 def gateway_spec(common: Common, name: str, ports: NodePorts) -> ChildSpec:
     environment = _service(common, "TIDEWIRE_GATEWAY__") | {
         "TIDEWIRE_GATEWAY__NODE": name,
+        "TIDEWIRE_GATEWAY__KAFKA__FETCH_PAUSE": str(common.fetch_pause),
         "TIDEWIRE_GATEWAY__PORT": str(ports.public),
         "TIDEWIRE_GATEWAY__INTERNAL_PORT": str(ports.internal),
         "TIDEWIRE_GATEWAY__STATIC": json.dumps(

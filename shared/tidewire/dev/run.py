@@ -39,7 +39,7 @@ def run_dev(options: DevOptions, report: Report, stop: StopRequest) -> None:
             report.step("broker", f"{options.broker}, answers at {ground.bootstrap}")
             write_streams(data_dir, streams, epoch=ground.epoch)
             report.step("topics", make_topics(ground.bootstrap, streams, ground.topic_overrides))
-            common = Common(data_dir, ground.bootstrap, _static(example))
+            common = Common(data_dir, ground.bootstrap, _static(example), ground.fetch_pause)
             with Services(options, common, ground, report) as services:
                 services.run(stop)
 

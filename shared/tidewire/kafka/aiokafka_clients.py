@@ -1,6 +1,5 @@
-"""The ports on aiokafka: reader and writer for an event loop."""
+"""The ports on aiokafka: a writer for an event loop."""
 
-from .aiokafka_reader import AiokafkaReader
 from .aiokafka_writer import AiokafkaWriter
 
-__all__ = ["AiokafkaReader", "AiokafkaWriter"]
+__all__ = ["AiokafkaWriter"]

@@ -43,11 +43,6 @@ def translate(error: kafka.KafkaError, what: str, *, topic: str | None = None) -
         )
     if isinstance(error, _AWAY):
         return BrokerUnavailableError(f"{what}: no answer: is the broker up and the address right?")
-    if isinstance(error, kafka.UnsupportedCodecError):
-        return KafkaError(
-            f"{what}: the records are compressed with a codec that is not installed: "
-            "pip install 'aiokafka[snappy,lz4,zstd]'"
-        )
     return KafkaError(f"{what}: {type(error).__name__}: {error}")
 
 

@@ -5,11 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # its stubs re-export none of these
     AdminClient,
     ConfigResource,
     NewTopic,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -130,7 +131,23 @@ class ConfluentAdmin:
 
     def _is_ready(self, spec: TopicSpec) -> bool:
         described = self._described([spec.name]).get(spec.name)
-        return described is not None and described[1] == spec.partitions and described[2]
+        if described is None or described[1] != spec.partitions or not described[2]:
+            return False
+        return self._has_leading_brokers(spec)
+
+    def _has_leading_brokers(self, spec: TopicSpec) -> bool:
+        """Whether each leader knows that it leads: brokers are named before they learn of it."""
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call] # untyped in the client
+        asked = self._client.list_offsets(
+            {TopicPartition(spec.name, number): latest for number in range(spec.partitions)},
+            request_timeout=self._timeout,
+        )
+        try:
+            for answer in asked.values():
+                answer.result(self._timeout)
+        except KafkaException:
+            return False
+        return True
 
     def _until(self, is_met: Callable[[], bool], otherwise: str) -> None:
         deadline = time.monotonic() + self._timeout

@@ -1,4 +1,4 @@
-"""The ports on confluent-kafka (librdkafka): writer and admin for threads, a reader on a thread of its own."""
+"""The ports on confluent-kafka (librdkafka): the reader, and a writer and admin for threads."""
 
 from .confluent_admin import ConfluentAdmin
 from .confluent_reader import ConfluentReader

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -50,31 +51,29 @@ class ConfluentReader:
         self._ready: deque[_Message] = deque()
         self._next: dict[TopicPartition, int] = {}
         self._parked: set[TopicPartition] = set()
+        self._at_end: set[TopicPartition] = set()
         self._known: set[TopicPartition] = set()
         self._gaps: dict[TopicPartition, Gap] = {}
         self._to_seek: dict[TopicPartition, int] = {}
         self._skipped: list[RecordPosition] = []
-        self._sought_missing_at = 0.0
         self._assigning = asyncio.Lock()
-        self._heard_at = 0.0
+        self._checked_at = 0.0
 
     async def start(self) -> None:
         calm_client_logs()
         self._queries = TopicQueries(self._settings)
+        await self._queries.check_reachable()
         self._client = ck.Consumer(
             self._settings.librdkafka_consumer(), logger=logging.getLogger(LIBRDKAFKA_LOGGER)
         )
-        try:
-            await self._queries.check_reachable()
-        except BaseException:
-            await self.close()
-            raise
-        self._heard_at = asyncio.get_running_loop().time()
+        self._checked_at = asyncio.get_running_loop().time()
 
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            await self._in_thread(client.close)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.request_timeout):
+                    await self._in_thread(client.close)
         self._ready.clear()
         self._thread.shutdown(wait=False)
 
@@ -95,18 +94,15 @@ class ConfluentReader:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + max_wait
         await asyncio.sleep(0)
-        await self._look_for_missing(loop.time())
         while True:
+            await self._check()
+            await self._rest()
             await self._seek()
             if not self._ready:
                 wait = min(_SLICE, max(0.0, deadline - loop.time()))
                 await self._in_thread(self._consume, min(max_records, _MAX_BATCH), wait)
             fetched = self._take(max_records)
-            if fetched.next_offsets:
-                self._heard_at = loop.time()
-                return fetched
-            await self._listen()
-            if loop.time() >= deadline:
+            if fetched.next_offsets or loop.time() >= deadline:
                 return fetched
 
     async def bounds(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Bounds]:
@@ -126,12 +122,14 @@ class ConfluentReader:
             first = client.poll(wait)
             if first is not None:
                 self._ready.append(first)
-                self._ready.extend(client.consume(num_messages=limit, timeout=0))
+                if limit > 1:
+                    self._ready.extend(client.consume(num_messages=limit - 1, timeout=0))
 
     def _replace(self, gone: Iterable[TopicPartition], new: Mapping[TopicPartition, int]) -> None:
         """Take partitions out and in; the others flow on undisturbed."""
         client = self._client
-        assert client is not None, "start() comes first, and nothing after close()"
+        if client is None:
+            return
         with translated("changing the partitions that are read"):
             if out := [ck.TopicPartition(*tp) for tp in gone]:
                 client.incremental_unassign(out)
@@ -141,6 +139,11 @@ class ConfluentReader:
                 self._ready.extend(kept)
             if into := [ck.TopicPartition(*tp, offset) for tp, offset in new.items()]:
                 client.incremental_assign(into)
+
+    def _pause(self, flowing: Mapping[TopicPartition, int]) -> None:
+        self._replace(flowing, {})
+        time.sleep(self._settings.fetch_pause)
+        self._replace((), flowing)
 
     # In the event loop.
 
@@ -166,6 +169,7 @@ class ConfluentReader:
                 self._note(error, message, tp, moved)
             elif tp in self._next and message.offset() >= self._next[tp]:
                 self._next[tp] = moved[tp] = message.offset() + 1
+                self._at_end.discard(tp)
                 self._append(records, message, tp)
         skipped, self._skipped = self._skipped, []
         return Fetched(records, moved, skipped)
@@ -212,11 +216,27 @@ class ConfluentReader:
             await self._in_thread(self._replace, list(seeking), seeking)
             self._to_seek.clear()
 
+    async def _rest(self) -> None:
+        """Let go of everything for a moment at its end, where the broker has no long polls.
+
+        librdkafka would ask it thousands of times a second, and knows no pause of its own; resuming what was
+        paused takes it a second.
+        """
+        flowing = self._next.keys() - self._parked
+        is_busy = self._ready or self._to_seek or self._gaps or not flowing <= self._at_end
+        if not self._settings.fetch_pause or not flowing or is_busy:
+            return
+        async with self._assigning:
+            self._at_end.clear()
+            starts = {tp: at for tp, at in self._next.items() if tp in flowing}
+            await self._in_thread(self._pause, starts)
+
     def _forget(self, gone: Iterable[TopicPartition]) -> None:
         """Drop what is known of broken batches in partitions that begin anew, or are gone."""
         for tp in gone:
             self._gaps.pop(tp, None)
             self._to_seek.pop(tp, None)
+            self._at_end.discard(tp)
 
     def _note(
         self,
@@ -228,6 +248,7 @@ class ConfluentReader:
         """Act on what is no record: the end of a partition, a lost place, a fault."""
         code = error.code()
         if code == ck.KafkaError._PARTITION_EOF:
+            self._at_end.add(tp)
             if tp in self._next and message.offset() > self._next[tp]:
                 self._next[tp] = moved[tp] = message.offset()
         elif code in _BROKEN_BATCH:
@@ -259,23 +280,22 @@ class ConfluentReader:
             offset=self._next[tp],
         )
 
-    async def _listen(self) -> None:
-        """When nothing came for too long, ask whether a broker is there.
+    async def _check(self) -> None:
+        """Ask now and then whether a broker is there, and still has all that is read.
 
-        By the clock: what waits for an answer inside a `fetch` is silence too.
+        Always, since others flow on beside a topic that is missing. A broker that owes this answer, while
+        records came, is no fault.
         """
         loop = asyncio.get_running_loop()
-        if self._next and loop.time() - self._heard_at >= self._settings.silence_timeout:
-            await self._check_exist()
-            self._heard_at = loop.time()
-
-    async def _look_for_missing(self, now: float) -> None:
-        """Ask now and then whether all topics still exist: others flow on beside a missing one."""
-        if now - self._sought_missing_at < self._settings.silence_timeout:
+        if not self._next or loop.time() - self._checked_at < self._settings.silence_timeout:
             return
-        self._sought_missing_at = now
-        with contextlib.suppress(BrokerUnavailableError):  # `_listen` judges of that
+        self._checked_at = loop.time()
+        try:
             await self._check_exist()
+        except BrokerUnavailableError:
+            await self._in_thread(self._consume, 1, 0.0)
+            if not self._ready:
+                raise
 
     async def _check_exist(self) -> None:
         try:

@@ -12,10 +12,6 @@ _AIOKAFKA_LOGGERS = (
     "aiokafka.client",
     "aiokafka.cluster",
     "aiokafka.conn",
-    "aiokafka.consumer.consumer",
-    "aiokafka.consumer.fetcher",
-    "aiokafka.consumer.group_coordinator",
-    "aiokafka.consumer.subscription_state",
     "aiokafka.producer.producer",
     "aiokafka.producer.sender",
 )

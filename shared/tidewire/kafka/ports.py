@@ -1,6 +1,6 @@
 """What the rest of Tidewire needs of Kafka, and nothing more.
 
-Every port has an in-memory implementation (`memory`) and real ones (`aiokafka_clients`,
+Every port has an in-memory implementation (`memory`) and a real one (`aiokafka_clients`,
 `confluent_clients`); one contract suite holds them to the same behaviour.
 """
 

@@ -60,6 +60,12 @@ class KafkaSettings(BaseModel):
         le=5,
         description="long poll of a reader; a change of its assignment may wait this long for the first records",
     )
+    fetch_pause: float = Field(
+        default=0.0,
+        ge=0,
+        le=5,
+        description="rest of a reader at the end of all its partitions, for a broker without long polls; 0: none",
+    )
     fetch_bytes: int = Field(
         default=16 * 1024 * 1024,
         ge=1024 * 1024,
@@ -83,23 +89,12 @@ class KafkaSettings(BaseModel):
         return self.model_copy(update={"client_id": client_id})
 
     def aiokafka_common(self) -> dict[str, Any]:
-        """Keyword arguments that aiokafka's consumer and producer share."""
+        """Keyword arguments that say where aiokafka finds the brokers, and how long it asks."""
         return {
             "bootstrap_servers": self.bootstrap.split(","),
             "client_id": self.client_id,
             "request_timeout_ms": _ms(self.request_timeout),
             "retry_backoff_ms": 100,
-        }
-
-    def aiokafka_consumer(self) -> dict[str, Any]:
-        return self.aiokafka_common() | {
-            "group_id": None,
-            "enable_auto_commit": False,
-            "auto_offset_reset": "none",
-            "isolation_level": "read_committed",
-            "fetch_max_wait_ms": _ms(self.fetch_wait),
-            "fetch_max_bytes": self.fetch_bytes,
-            "max_partition_fetch_bytes": self.partition_fetch_bytes,
         }
 
     def aiokafka_producer(self) -> dict[str, Any]:
@@ -155,6 +150,8 @@ class KafkaSettings(BaseModel):
             "receive.message.max.bytes": 2_000_000_000,
             "max.partition.fetch.bytes": self.partition_fetch_bytes,
             "queued.max.messages.kbytes": self.fetch_bytes // 1024,
+            # How long a full queue keeps librdkafka from asking again; its default of a second halves a backlog's rate.
+            "fetch.queue.backoff.ms": 10,
         }
 
 

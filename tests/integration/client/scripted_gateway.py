@@ -11,6 +11,9 @@ from typing import Any
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from tidewire_client.codec import SUBPROTOCOL
 
 __all__ = ["Peer", "ScriptedGateway", "scripted_gateway"]
 
@@ -105,9 +108,10 @@ class ScriptedGateway:
                 return
             await peer.send("welcome", self.welcome, hello["id"])
             async for text in socket:
-                request = json.loads(text)
-                peer.requests.append(request)
-                await self._answer(peer, request)
+                frame = json.loads(text)
+                for request in frame if isinstance(frame, list) else [frame]:
+                    peer.requests.append(request)
+                    await self._answer(peer, request)
         except ConnectionClosed:
             pass
         finally:
@@ -192,11 +196,16 @@ class ScriptedGateway:
 
 
 @asynccontextmanager
-async def scripted_gateway() -> AsyncIterator[ScriptedGateway]:
-    gateway = ScriptedGateway()
+async def scripted_gateway(given: ScriptedGateway | None = None) -> AsyncIterator[ScriptedGateway]:
+    gateway = given or ScriptedGateway()
     server: Server
     async with serve(
-        gateway.handle, "127.0.0.1", 0, process_request=gateway.refuse, ping_interval=None
+        gateway.handle,
+        "127.0.0.1",
+        0,
+        process_request=gateway.refuse,
+        subprotocols=[Subprotocol(SUBPROTOCOL)],  # browsers go away where none is chosen
+        ping_interval=None,
     ) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         gateway.url = f"ws://127.0.0.1:{port}/v1/ws"

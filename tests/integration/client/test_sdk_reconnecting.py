@@ -271,7 +271,7 @@ async def test_goaway_waits_a_random_share_of_the_time_that_is_left(
         await client.subscribe("flights")
         await gateway.peers[0].send("goaway", {"reason": "age", "after_ms": 20_000})
         await eventually(lambda: not gateway.peers[0].is_open)
-    assert waits.asked == [10.0]
+    assert waits.asked == [16.0]
     assert len(gateway.peers) == 2
 
 

@@ -73,7 +73,7 @@ async def test_hello_names_the_client_and_carries_the_token(
     async with make_client(token="t", client="board/2", device="kiosk") as client:
         await client.subscribe("flights")
         assert gateway.peers[0].hello == {"token": "t", "client": "board/2", "device": "kiosk"}
-        assert gateway.peers[0].socket.subprotocol is None
+        assert gateway.peers[0].socket.subprotocol == "tidewire.v1.json"
         headers = gateway.peers[0].socket.request
         assert headers is not None
         assert headers.headers["Sec-WebSocket-Protocol"] == "tidewire.v1.json"
@@ -180,7 +180,7 @@ async def test_status_and_gap_reach_the_application(
         assert (batch.gap.ranges, batch.gap.reason) == ({0: (0, 4)}, "too_far")
         assert batch.position == sub.position == Position("scripted", {0: 4})
         await eventually(lambda: heard == ["live", "stale"])
-        assert sub.feed_state == "stale"
+        assert (sub.feed_state, sub.feed_age) == ("stale", 0.005)
 
 
 async def test_update_changes_the_rate_of_a_live_subscription(

@@ -99,6 +99,24 @@ async def test_people_see_key_data_and_what_happened(gateway: ScriptedGateway) -
     assert asked == {"channel": "notices", "mode": "every", "interval_ms": 250}
 
 
+async def test_people_see_why_a_resume_brought_a_whole_table(gateway: ScriptedGateway) -> None:
+    gateway.records = [("a", 1)]
+
+    def recreated(peer: Peer, request: Json) -> Json:
+        asyncio.get_running_loop().create_task(gateway._snapshot(peer, 1))
+        answer = {"sub": 1, "channel": "flights", "mode": "latest", "interval_ms": 0}
+        told = {"recovered": "snapshot", "reason": "recreated", "position": gateway.position}
+        return {"type": "subscribed", "payload": {**answer, **told}}
+
+    gateway.intercept = recreated
+    since = '{"epoch":"before","offsets":{"0":7}}'
+    arguments = ("flights", "--since", since, "--url", gateway.url, "--count", "1")
+    async with tail(*arguments) as process:
+        code, _, err = await ended(process)
+    assert code == 0
+    assert "resumed with a new table (recreated)" in err
+
+
 async def test_address_comes_from_the_running_dev(
     gateway: ScriptedGateway, tmp_path: Path, running_dev: Callable[[Path, str], None]
 ) -> None:

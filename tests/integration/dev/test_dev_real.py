@@ -15,7 +15,7 @@ from tidewire.config.streams_file import load_streams
 from tidewire.dev.data_dir import DataDir
 from tidewire.dev.probe import broker_answers
 from tidewire.dev.running import read_running
-from tidewire.kafka.aiokafka_clients import AiokafkaReader
+from tidewire.kafka.confluent_clients import ConfluentReader
 from tidewire.kafka.records import Bounds, TopicPartition
 from tidewire.kafka.settings import KafkaSettings
 
@@ -41,7 +41,7 @@ def _publish(run: DevRun, stream: str, event: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _ends(bootstrap: str, topic: str, partitions: int) -> dict[TopicPartition, Bounds]:
-    reader = AiokafkaReader(KafkaSettings(bootstrap=bootstrap))
+    reader = ConfluentReader(KafkaSettings(bootstrap=bootstrap))
     await reader.start()
     try:
         return dict(await reader.bounds([TopicPartition(topic, p) for p in range(partitions)]))

@@ -7,8 +7,7 @@ from harness.waiting import eventually
 from tidewire.config.streams import Stream
 from tidewire.dev.brokers import embedded_broker
 from tidewire.dev.infrastructure import EMBEDDED_TOPICS
-from tidewire.kafka.aiokafka_clients import AiokafkaReader
-from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentWriter
+from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader, ConfluentWriter
 from tidewire.kafka.records import NewRecord, TopicPartition
 from tidewire.kafka.settings import KafkaSettings
 from tidewire.topics.plan import spec_of
@@ -44,7 +43,7 @@ async def test_table_is_compacted_and_keeps_every_key(
 
 
 async def _keys(settings: KafkaSettings, partition: TopicPartition) -> list[bytes | None]:
-    reader = AiokafkaReader(settings)
+    reader = ConfluentReader(settings)
     await reader.start()
     try:
         end = (await reader.bounds([partition]))[partition].end

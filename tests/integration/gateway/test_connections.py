@@ -361,7 +361,7 @@ async def test_congested_client_is_not_read_until_it_has_drained(
             assert not connection._protocol.transport.is_reading()
             reading = asyncio.create_task(asyncio.to_thread(read_until, sock, b'"state":"live"'))
             await reading
-            assert connection._protocol.transport.is_reading()
+            await eventually(connection._protocol.transport.is_reading)
 
 
 async def test_slow_client_that_drains_is_not_taken_for_dead(

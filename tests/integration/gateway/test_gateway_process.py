@@ -77,7 +77,7 @@ def test_node_starts_and_is_ready_while_kafka_is_away(streams: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_node_ends_in_order_on_a_signal(streams: Path, number: signal.Signals) -> None:
-    with running(streams) as (process, _):
+    with running(streams, DRAIN_DELAY="0") as (process, _):
         process.send_signal(number)
         assert process.wait(timeout=8) == 0
 

@@ -5,13 +5,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from harness.gateway import FrameClient, Gateway, running_gateway, write_streams
+from harness.waiting import eventually
 from tidewire.config.streams import Stream
 from tidewire.config.streams_file import load_streams
-from tidewire.kafka.aiokafka_clients import AiokafkaReader
-from tidewire.kafka.confluent_clients import ConfluentAdmin
+from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader
 from tidewire.kafka.settings import KafkaSettings
 from tidewire.publishing import AsyncPublisher
 from tidewire.topics.apply import apply_topics
@@ -55,7 +56,7 @@ def node(streams_path: Path, streams: dict[str, Stream], bootstrap: str) -> Node
 
     @asynccontextmanager
     async def run() -> AsyncIterator[Gateway]:
-        clients = Clients(lambda: AiokafkaReader(settings), lambda: ConfluentAdmin(settings))
+        clients = Clients(lambda: ConfluentReader(settings), lambda: ConfluentAdmin(settings))
         async with running_gateway(streams_path, clients) as gateway:
             yield gateway
 
@@ -117,6 +118,30 @@ async def test_new_partitions_leave_those_that_are_read_without_a_gap(
         while len(seen) < 60:
             seen += [e["data"] for e in (await client.expect("updates"))["events"]]
     assert seen == list(range(60))
+
+
+async def test_channel_is_read_once_over_http_and_tagged_alike_on_every_node(
+    node: Node, publisher: AsyncPublisher
+) -> None:
+    await publisher.publish("flights", "JFK/1", {"n": 1})
+    await publisher.publish("flights", "JFK/2", {"n": 2})
+    await publisher.publish("flights", "JFK/2", None)
+    await publisher.publish("flights", "LGA/1", {"n": 3})
+    async with node() as one, node() as other, httpx.AsyncClient(timeout=10) as http:
+        answer = await http.get(f"{one.http}/v1/channels/flights")
+        assert values(answer.json()) == {"JFK/1": {"n": 1}, "LGA/1": {"n": 3}}
+        group = await http.get(f"{one.http}/v1/channels/flights/JFK")
+        assert values(group.json()) == {"JFK/1": {"n": 1}}
+        tag = {"If-None-Match": answer.headers["etag"]}
+        assert (await http.get(f"{other.http}/v1/channels/flights", headers=tag)).status_code == 304
+        await publisher.publish("flights", "JFK/1", {"n": 4})
+
+        async def moved() -> dict[str, Any] | None:
+            again = await http.get(f"{other.http}/v1/channels/flights", headers=tag)
+            return values(again.json()) if again.status_code == 200 else None
+
+        newer = await eventually(moved, what="an answer that has moved")
+    assert newer == {"JFK/1": {"n": 4}, "LGA/1": {"n": 3}}
 
 
 def values(payload: dict[str, Any]) -> dict[str, Any]:

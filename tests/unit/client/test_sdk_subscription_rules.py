@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -161,6 +162,99 @@ def test_snapshot_is_awaited_until_its_last_part() -> None:
         state.snapshot(part)
         waiting.append(state.awaits_snapshot)
     assert waiting == [True, True, False]
+
+
+def part(offset: int, *events: Event, more: bool = False) -> Snapshot:
+    return Snapshot(1, at(offset), events, more=more)
+
+
+def test_events_between_the_parts_of_a_snapshot_come_behind_it() -> None:
+    state = SubscriptionState()
+    state.subscribed(subscribed(0, "none"))
+    state.snapshot(part(0, Event("a", 3, 0, 0, 3), more=True))
+    late = Event("b", 16, 0, 0, 16)
+    assert state.updates(Updates(1, at(20), (late,))).events == ()
+    assert state.position is None
+    complete = state.snapshot(part(10, Event("b", 5, 0, 0, 5)))
+    assert complete is not None
+    assert [event.offset for event in complete.events] == [3, 5, 16]
+    assert state.newest["b"] is late
+    assert state.position == at(10)
+
+
+def test_gap_between_the_parts_of_a_snapshot_leaves_the_position_to_the_last() -> None:
+    state = SubscriptionState(since=at(5))
+    state.subscribed(subscribed(90, "snapshot"))
+    state.snapshot(part(90, more=True))
+    state.gap(GapNotice(1, Gap({0: (90, 95)}, "retention")))
+    assert state.position == at(5)
+    state.snapshot(part(99))
+    assert state.position == at(99)
+
+
+@pytest.mark.parametrize("recovered", ["none", "snapshot"])
+def test_update_in_the_middle_of_a_snapshot_starts_it_anew(recovered: str) -> None:
+    state = SubscriptionState()
+    state.subscribed(subscribed(0, "none"))
+    state.snapshot(part(0, Event("a", 1, 0, 0, 1), more=True))
+    state.subscribed(subscribed(0, recovered), is_update=True)
+    assert (state.position, state.awaits_snapshot) == (None, True)
+    complete = state.snapshot(part(9, Event("b", 2, 0, 0, 2)))
+    assert complete is not None
+    assert [event.key for event in complete.events] == ["b"]
+    assert state.position == at(9)
+
+
+def test_snapshot_cut_off_with_its_connection_leaves_no_parts() -> None:
+    state = SubscriptionState(since=at(5))
+    state.subscribed(subscribed(90, "snapshot"))
+    state.snapshot(part(90, Event("a", 1, 0, 0, 1), more=True))
+    state.drop_parts()
+    complete = state.snapshot(part(99, Event("b", 2, 0, 0, 2)))
+    assert complete is not None
+    assert [event.key for event in complete.events] == ["b"]
+
+
+def test_reason_of_a_resume_is_kept_until_the_next() -> None:
+    state = SubscriptionState(since=at(5))
+    state.subscribed(Subscribed(1, "flights", "latest", 0, at(9), "snapshot", reason="recreated"))
+    assert state.recovered_reason == "recreated"
+    state.subscribed(subscribed(9, "changes"))
+    assert state.recovered_reason is None
+
+
+@pytest.mark.parametrize("mode", ["latest", "every"])
+def test_update_without_events_brings_the_epoch_of_a_recreated_topic(mode: str) -> None:
+    state = SubscriptionState(snapshot=False)
+    state.subscribed(subscribed(0, "none", mode=mode))
+    state.updates(Updates(1, at(6), (Event("a", 1, 0, 0, 5),)))
+    state.gap(GapNotice(1, Gap({0: (6, 3)}, "recreated")))
+    assert state.position == at(6)
+    new = Position("another", {0: 0})
+    assert state.updates(Updates(1, new, ())).events == ()
+    assert state.position == new
+    again = Event("a", 2, 0, 0, 0)
+    assert state.updates(Updates(1, Position("another", {0: 1}), (again,))).events == (again,)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.booleans()), max_size=30))
+def test_key_that_moves_between_partitions_shows_the_later_frame(
+    moves: list[tuple[int, bool]],
+) -> None:
+    """Within a partition repeated offsets are dropped; between partitions offsets say nothing."""
+    state = SubscriptionState(snapshot=False)
+    state.subscribed(subscribed(0, "none"))
+    ends = {0: 0, 1: 0}
+    last: Event | None = None
+    for partition, is_repeated in moves:
+        if is_repeated and last is not None:
+            assert state.updates(Updates(1, Position(EPOCH, {}), (last,))).events == ()
+            continue
+        last = Event("k", object(), 0, partition, ends[partition])
+        ends[partition] += 1
+        moved = Position(EPOCH, {partition: ends[partition]})
+        assert state.updates(Updates(1, moved, (last,))).events == (last,)
+        assert state.newest["k"] is last
 
 
 def test_updates_without_the_expected_snapshot_start_where_subscribed_said() -> None:

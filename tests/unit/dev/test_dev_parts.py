@@ -1,6 +1,8 @@
 """How parts are started, and what their ready lines say."""
 
 import json
+import signal
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from tidewire.dev.data_dir import DataDir
 from tidewire.dev.gateway_node import MOST_PAUSE, longest_pause
 from tidewire.dev.parts import (
+    DRAIN_WINDOW,
     Common,
     NodePorts,
     flights_spec,
@@ -34,6 +37,18 @@ def test_gateway_is_told_its_ports_its_streams_and_what_it_serves() -> None:
     assert (told["KAFKA__BOOTSTRAP"], told["DEV"]) == ("127.0.0.1:9", "true")
     assert told["TOKEN_KEY_FILE"] == "/data/token.key"
     assert json.loads(told["STATIC"]) == {"/": "/page", "/sdk/": "/sdk"}
+
+
+def test_node_drains_when_it_is_told_to_end_alone_and_at_once_with_the_run() -> None:
+    spec = gateway_spec(COMMON, "gateway-1", NodePorts(0))
+    assert spec.environment["TIDEWIRE_GATEWAY__DRAIN_DELAY"] == "0"
+    assert float(spec.environment["TIDEWIRE_GATEWAY__DRAIN_WINDOW"]) == DRAIN_WINDOW
+    assert spec.ends_by is signal.SIGINT
+
+
+def test_node_rests_between_fetches_where_the_broker_needs_it() -> None:
+    told = gateway_spec(replace(COMMON, fetch_pause=0.02), "gateway-1", NodePorts(0)).environment
+    assert told["TIDEWIRE_GATEWAY__KAFKA__FETCH_PAUSE"] == "0.02"
 
 
 def test_publisher_takes_a_free_port_on_loopback() -> None:

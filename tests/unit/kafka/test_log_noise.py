@@ -36,6 +36,6 @@ def test_tracebacks_are_left_out() -> None:
 def test_calming_twice_filters_once() -> None:
     calm_client_logs()
     calm_client_logs()
-    for name in ("aiokafka.client", "aiokafka.consumer.fetcher", "tidewire.kafka.librdkafka"):
+    for name in ("aiokafka.client", "aiokafka.producer.sender", "tidewire.kafka.librdkafka"):
         installed = logging.getLogger(name).filters
         assert sum(isinstance(one, RepeatFilter) for one in installed) == 1

@@ -109,6 +109,7 @@ def subscribed(request_id: Any, p: dict[str, Any], _raw: Any) -> bytes:
         position=position(p),
         recovered=Recovered(p["recovered"]),
         gap=gap(p) if "gap" in p else None,
+        reason=GapReason(p["reason"]) if "reason" in p else None,
     )
 
 

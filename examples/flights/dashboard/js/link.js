@@ -32,6 +32,8 @@ export class Link {
   refusal = null;
   /** What the flights' feed says of itself. @type {'live' | 'stale' | 'lagging'} */
   feedState = 'stale';
+  /** Since when it has been so (monotonic ms); NaN until the node has said so. */
+  feedSince = NaN;
   #client;
   #handlers;
   /** @type {any} */
@@ -104,7 +106,7 @@ export class Link {
     const channel = channelOf('flights', airport);
     const flights = this.#client.subscribe(channel, { mode, intervalMs: rate });
     this.#flights = flights;
-    this.feedState = 'stale';
+    this.#feed('stale', null);
     flights.on('update', ({ events }) => this.#heard(flights === this.#flights && this.#handlers.onEvents, events));
     flights.on('snapshot', ({ events, position }) => {
       if (flights !== this.#flights) return;
@@ -112,9 +114,9 @@ export class Link {
       if (mode === 'latest') this.#handlers.onTable(events);
       else this.#handlers.onBase(events, position);
     });
-    flights.on('status', ({ state }) => {
+    flights.on('status', ({ state, ageMs }) => {
       if (flights !== this.#flights) return;
-      this.feedState = state;
+      this.#feed(state, ageMs);
       this.#handlers.onState();
     });
     if (mode === 'every') {
@@ -165,6 +167,12 @@ export class Link {
         if (row && Number.isFinite(row.sim)) this.#handlers.onClock(row);
       });
     }
+  }
+
+  /** @param {'live' | 'stale' | 'lagging'} state @param {number | null} ageMs null where no node has said it */
+  #feed(state, ageMs) {
+    this.feedState = state;
+    this.feedSince = ageMs === null ? NaN : performance.now() - ageMs;
   }
 
   /** @param {false | ((events: Update[]) => void)} [handle] @param {Update[]} [events] */

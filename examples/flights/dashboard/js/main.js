@@ -19,7 +19,7 @@ import { Plot } from './plots.js';
 import { loadReference } from './reference.js';
 import { listen } from './shortcuts.js';
 import { SimClock } from './sim-clock.js';
-import { bannerText, linkStatus, statusWriter } from './status.js';
+import { linkStatus, statusWriter } from './status.js';
 import { Store } from './store.js';
 import { motion, themeSwitch } from './theme.js';
 
@@ -80,7 +80,7 @@ class Page {
     this.#plots = makePlots();
     this.#meters = makeMeters(byId('meters'));
     this.#writeStatus = statusWriter({
-      link: byId('link'), state: byId('link-state'), node: byId('link-node'),
+      state: byId('link-state'), age: byId('link-age'), node: byId('link-node'),
       banner: byId('banner'), text: byId('banner-text'), retry: byId('banner-retry'),
     });
     const choose = () => this.#choose();
@@ -318,9 +318,15 @@ class Page {
   }
 
   #tellStatus() {
-    const status = linkStatus(this.#link, this.#hasValues);
-    const age = performance.now() - this.#link.heardAt;
-    this.#writeStatus(status, this.#link.node, bannerText(status, age, this.#link.refusal));
+    const now = performance.now();
+    const { node, refusal, feedSince, heardAt } = this.#link;
+    this.#writeStatus({
+      status: linkStatus(this.#link, this.#hasValues),
+      feedAgeMs: now - feedSince,
+      heardAgeMs: now - heardAt,
+      node,
+      refusal,
+    });
   }
 
   /** @param {string | null} key */

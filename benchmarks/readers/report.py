@@ -1,0 +1,83 @@
+"""Figures as JSON, with the machine named, and as tables of medians."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tidewire.dev.kafka_jars import KAFKA_VERSION
+
+from .clients import spread
+
+__all__ = ["machine", "write_report"]
+
+
+def machine() -> dict[str, Any]:
+    packages = ("aiokafka", "confluent-kafka", "uvloop")
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "kafka": KAFKA_VERSION,
+        "commit": _commit(),
+        **{name: importlib.metadata.version(name) for name in packages},
+    }
+
+
+def write_report(folder: Path, rows: list[dict[str, Any]], about: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "figures.json").write_text(json.dumps({"machine": about, "rows": rows}, indent=1))
+    (folder / "figures.md").write_text(_tables(rows, about))
+
+
+def _tables(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:
+    lines = [", ".join(f"{name} {value}" for name, value in about.items()), ""]
+    lines += ["Median of the runs; in brackets least and most.", ""]
+    for what in dict.fromkeys(row["what"] for row in rows):
+        lines += [f"## {what}", "", *_table([row for row in rows if row["what"] == what]), ""]
+    return "\n".join(lines)
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    """One column for each combination of arguments, one line for each figure."""
+    columns: dict[str, list[dict[str, float]]] = {}
+    for row in rows:
+        given = {k: v for k, v in row.items() if k not in ("what", "run", "figures")}
+        columns.setdefault(" ".join(f"{k}={v}" for k, v in given.items()), []).append(
+            row["figures"]
+        )
+    figures = list(rows[0]["figures"])
+    lines = ["| | " + " | ".join(figures) + " |", "|---" * (len(figures) + 1) + "|"]
+    for name, runs in columns.items():
+        cells = [_cell([run[figure] for run in runs if figure in run]) for figure in figures]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return "failed"
+    least, median, most = spread(values)
+    return f"{median:,.4g} ({least:,.4g}, {most:,.4g})"
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _commit() -> str:
+    asked = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - whichever git the machine has
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return asked.stdout.strip()
