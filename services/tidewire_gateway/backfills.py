@@ -21,6 +21,8 @@ _MARGIN = 1000
 """Offsets read below what was asked for, since the next to come may stand a little further back."""
 _MAX_RECORDS = 1000
 _MAX_WAIT = 0.2
+_RECORD_BYTES = 200
+"""Rough cost of a record beside its key and value."""
 _FLIGHT_BYTES = 16 * 1024 * 1024
 _HELD_BYTES = 64 * 1024 * 1024
 _HELD_FOR = 30.0
@@ -33,18 +35,26 @@ _log = get_logger(__name__)
 
 
 class _Flight:
-    """What was read of each of ``spans``, until all of it is there or so much that the rest has to wait."""
+    """What was read of each of ``spans``, until all of it is there or so much that the rest has to wait.
 
-    def __init__(self, spans: Mapping[TopicPartition, range]) -> None:
+    Something of what was ``wanted`` is there in any case, so that who waits for it can go on.
+    """
+
+    def __init__(
+        self, spans: Mapping[TopicPartition, range], wanted: Mapping[TopicPartition, int]
+    ) -> None:
         self._spans = spans
+        self._wanted = wanted
         self._reached = {partition: span.start for partition, span in spans.items()}
         self._bytes = 0
         self.records: dict[TopicPartition, list[Record]] = {partition: [] for partition in spans}
 
     @property
     def is_over(self) -> bool:
-        is_complete = all(self._reached[p] >= span.stop for p, span in self._spans.items())
-        return is_complete or self._bytes >= _FLIGHT_BYTES
+        if all(self._reached[p] >= span.stop for p, span in self._spans.items()):
+            return True
+        has_got_there = any(self._reached[p] > self._wanted[p] for p in self._spans)
+        return has_got_there and self._bytes >= _FLIGHT_BYTES
 
     @property
     def read(self) -> dict[TopicPartition, range]:
@@ -55,7 +65,7 @@ class _Flight:
             span = self._spans.get(place := TopicPartition(record.topic, record.partition))
             if span is not None and record.offset < span.stop:
                 self.records[place].append(record)
-                self._bytes += len(record.value or b"")
+                self._bytes += len(record.value or b"") + len(record.key or b"") + _RECORD_BYTES
         for place, offset in fetched.next_offsets.items():
             if place in self._spans:
                 self._reached[place] = min(offset, self._spans[place].stop)
@@ -128,7 +138,7 @@ class Backfills:
         spans = _spans(wanted, held)
         if not spans:
             return
-        flight = _Flight(spans)
+        flight = _Flight(spans, wanted)
         await reader.assign({})
         await reader.assign({partition: span.start for partition, span in spans.items()})
         while not flight.is_over:
@@ -195,7 +205,7 @@ def _spans(
     for partition, offset in wanted.items():
         span = held[partition]
         if span is not None and offset < span.complete_from:
+            start = min(offset, max(span.kept_from, offset - _MARGIN))
             margin = max(_MARGIN, (span.complete_from - offset) // 4)
-            start = min(offset, max(span.kept_from, offset - margin))
             spans[partition] = range(start, min(span.next_offset, span.complete_from + margin))
     return spans

@@ -188,7 +188,7 @@ class Delivery:
     def before_ends(self) -> Callable[[Mapping[TopicPartition, int]], None]:
         """Called before partitions are asked for their ends, the answer with what came.
 
-        Who stood ahead before the question, of a partition that is read to its end, stands beyond a
+        Who stood ahead of this node before the question, and of the end that was answered, stands beyond a
         truncated topic: only now is it known that it is not this node that reads behind another.
         """
         return partial(self._ends_known, self._levelling.ahead)
@@ -229,14 +229,24 @@ class Delivery:
         for subscription in ahead:
             if not self._levelling.is_ahead(subscription) or not subscription.feed.is_live:
                 continue
-            logs = subscription.feed.topology.logs
-            places = topic_partitions(subscription.feed)
-            if all(p in ends and logs[p.partition].next_offset >= ends[p] for p in places):
+            if self._is_beyond(subscription, ends):
                 if subscription in self._unanswered:
                     self._answer(subscription)
                 else:
                     self._levelling.truncated(subscription)
                     self._looks.add([subscription])
+
+    def _is_beyond(self, subscription: Subscription, ends: Mapping[TopicPartition, int]) -> bool:
+        """Whether it stands beyond the end of every partition in which the node has not read as far."""
+        feed = subscription.feed
+        since = subscription.standing
+        if subscription in self._unanswered:
+            since = self._unanswered.request_of(subscription).since
+        offsets = {} if since is None else since.offsets
+        logs = feed.topology.logs
+        ahead = [p for p in feed.partitions if offsets.get(p, 0) > logs[p].next_offset]
+        places = {p: TopicPartition(feed.topology.topic, p) for p in ahead}
+        return bool(ahead) and all(offsets[p] > ends.get(places[p], offsets[p]) for p in ahead)
 
     def _try_to_answer(self, subscription: Subscription) -> None:
         """Answer a subscribe request if that can be done now.
@@ -300,6 +310,7 @@ class Delivery:
         self._live_streams.discard(stream)
         for feed in self._index.of_stream(stream):
             if feed.is_live:
+                self._fanout.move_on(feed)
                 self._looks.add(feed.detached)
                 self._notices.review_soon(feed.members())
 
@@ -314,6 +325,8 @@ class Delivery:
         for subscription in [*feed.attached, *feed.joining]:
             standing = self._leave(subscription)
             feed.detach(subscription, SubscriptionState.WAITING, standing)
+        for subscription in feed.detached:
+            subscription.needs_live = True  # where it stands is judged anew
         feed.forget_history()
         self._notices.review_soon(feed.detached)
 

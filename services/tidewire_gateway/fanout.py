@@ -94,6 +94,11 @@ class Fanout:
                 feed.last_flush_at + feed.interval, self._flush_this_turn, feed
             )
 
+    def move_on(self, feed: Feed) -> None:
+        """Tell those attached where they stand in partitions that they have heard nothing of yet."""
+        if feed.attached and feed.has_untold:
+            self._flush(feed, is_forced=True)
+
     def settle(self, subscription: Subscription) -> None:
         """Write what is on its way to one subscription now, before it leaves its feed."""
         if subscription.is_attached:
@@ -115,14 +120,14 @@ class Fanout:
         if self._due:
             self._timers.call_soon(self._flush_due)
 
-    def _flush(self, feed: Feed) -> None:
+    def _flush(self, feed: Feed, *, is_forced: bool = False) -> None:
         started_at = self._timers.time()
         self._due.pop(feed, None)
         timer = self._later.pop(feed, None)
         if timer is not None:
             timer.cancel()
         flush = feed.take_flush(started_at)
-        if not flush.batch.events and not flush.joining:
+        if not (flush.batch.events or flush.joining or is_forced):
             return
         if feed.attached:
             self._instruments.flushed(flush.batch)
@@ -160,10 +165,20 @@ class Fanout:
                 feed.sub, feed.sent_position(), Batch(events, 0), self._max_frame
             )
             data = b"".join(frames)
-            for subscription in newcomers:
+            ready = [s for s in newcomers if not self._lags(feed, s)]
+            for subscription in ready:
                 subscription.receiver.write(data)
                 feed.attach(subscription)
-            self._instruments.delivered(len(newcomers), len(events), len(frames), len(data))
+            self._instruments.delivered(len(ready), len(events), len(frames), len(data))
+
+    def _lags(self, feed: Feed, subscription: Subscription) -> bool:
+        """Whether a newcomer's socket fell behind meanwhile; then it stays where it stands."""
+        if not subscription.receiver.is_congested:
+            return False
+        assert subscription.standing is not None
+        subscription.behind_since = self._timers.time()
+        feed.detach(subscription, SubscriptionState.LAGGING, subscription.standing)
+        return True
 
     def _catch_up_instead(self, feed: Feed, newcomers: Iterable[Subscription]) -> None:
         for subscription in newcomers:

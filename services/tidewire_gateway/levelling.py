@@ -132,12 +132,11 @@ class Levelling:
                 return False
             if not subscription.owes_snapshot:
                 standing = self._judge(subscription, standing, 2 * self._limits.backfill_records)
+        else:
+            standing = subscription.feed.completed(standing)
         if subscription.owes_snapshot:
             subscription.start_snapshot(self._snapshot(subscription.feed))
             return True
-        if lacking := not_held(subscription.feed, standing):
-            self._ask_for(subscription, standing, lacking)
-            return False
         return self._hand_piece(subscription, standing)
 
     def _judge(self, subscription: Subscription, standing: Position, reach_back: int) -> Position:
@@ -169,8 +168,12 @@ class Levelling:
             self.forget(subscription)
             feed.join(subscription, feed.position())
             return False
-        backlog = backlog_of(feed, standing)
+        lacking = not_held(feed, standing)
+        backlog = backlog_of(feed, standing, without=lacking.keys())
         self._tidy_later(feed)
+        if lacking and not backlog.covers(standing.offsets):
+            self._ask_for(subscription, standing, lacking)
+            return False
         piece, frames = backlog.encoded(
             standing.offsets,
             self._piece_bytes(subscription),
@@ -180,6 +183,7 @@ class Levelling:
         self._hold(subscription, SubscriptionState.CATCHING_UP, moved)
         if piece.events:
             self._answers.piece(subscription, len(piece.events), frames)
+        assert piece.moved, "whoever is not level can be moved on"
         return not piece.events or _is_level(feed, moved)
 
     def _ask_for(
@@ -219,8 +223,9 @@ class Levelling:
                 max_bytes=min(self._limits.high_water, self._limits.max_frame_out),
                 made_at=now,
             )
-            feed.share(snapshot)
-            self._tidy_later(feed)
+            if feed.is_live:
+                feed.share(snapshot)
+                self._tidy_later(feed)
         return snapshot
 
     def _tidy_later(self, feed: Feed) -> None:

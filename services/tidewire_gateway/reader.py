@@ -6,7 +6,12 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from itertools import groupby
 
-from tidewire.kafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicError
+from tidewire.kafka.errors import (
+    BrokerUnavailableError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    UnknownTopicError,
+)
 from tidewire.kafka.ports import RecordReader
 from tidewire.kafka.records import Bounds, TopicPartition
 from tidewire.telemetry.logging import get_logger
@@ -25,6 +30,8 @@ _CHANGE_INTERVAL = 1.0
 _TEND_INTERVAL = 1.0
 _MEASURE_INTERVAL = 10.0
 _MISSING_INTERVAL = 5.0
+_ASK_TIMEOUT = 2.0
+"""Nothing is fetched while a question is out."""
 _RETRY_FIRST = 0.1
 _RETRY_MOST = 5.0
 
@@ -123,7 +130,15 @@ class PartitionReader:
     async def _measure(self) -> None:
         """Ask for the ends of what is read: the lag, and who stands beyond a truncated topic."""
         tell_ends = self._delivery.before_ends()
-        bounds = await self._reader.bounds(list(self._assigned))
+        try:
+            async with asyncio.timeout(_ASK_TIMEOUT):
+                bounds = await self._reader.bounds(list(self._assigned))
+        except (
+            KafkaError,
+            TimeoutError,
+        ) as error:  # what is read tells whether the broker is there
+            _log.debug("ends are not known", error=str(error))
+            return
         ends = {partition: b.end for partition, b in bounds.items()}
         self._instruments.lag.set(self._ingest.lag(ends))
         for partition, bound in bounds.items():
@@ -171,7 +186,8 @@ class PartitionReader:
             self._delivery.partitions_let_go(frozenset(back))
             self._must_change = True
         for partition, start in starts.items():
-            self._ingest.open(partition, start, bounds[partition])
+            if partition.topic not in self._to_restart:
+                self._ingest.open(partition, start, bounds[partition])
         self._instruments.partitions.set(len(self._assigned))
         _log.info(
             "partitions assigned", added=len(starts), removed=len(gone), now=len(self._assigned)
@@ -180,19 +196,43 @@ class PartitionReader:
     async def _starts(
         self, partitions: Iterable[TopicPartition]
     ) -> tuple[dict[TopicPartition, Bounds], dict[TopicPartition, int]]:
-        """Bounds and beginnings of new partitions, topic by topic: one that is missing hinders no other."""
+        """Bounds and beginnings of new partitions, topic by topic: one that cannot be asked hinders no other.
+
+        Raises ``KafkaError`` where none can be asked and nothing is read that would tell of the broker.
+        """
+        topics = [list(group) for _, group in groupby(sorted(partitions), key=lambda p: p.topic)]
+        answers = await asyncio.gather(*map(self._ask, topics))
         bounds: dict[TopicPartition, Bounds] = {}
         starts: dict[TopicPartition, int] = {}
-        for topic, group in groupby(sorted(partitions), key=lambda p: p.topic):
-            asked = list(group)
-            try:
-                found = await self._reader.bounds(asked)
-                starts |= await self._beginnings(topic, found)
-            except UnknownTopicError as error:
-                self._note_missing(topic, error)
-            else:
-                bounds |= found
+        for answer in answers:
+            if not isinstance(answer, KafkaError):
+                bounds |= answer[0]
+                starts |= answer[1]
+        faults = [
+            (t[0].topic, a)
+            for t, a in zip(topics, answers, strict=True)
+            if isinstance(a, KafkaError)
+        ]
+        if faults and not (self._assigned or starts):
+            away = [fault for _, fault in faults if not isinstance(fault, UnknownTopicError)]
+            if away:
+                raise away[0]
+        for topic, fault in faults:
+            self._note_missing(topic, fault)
         return bounds, starts
+
+    async def _ask(
+        self, partitions: list[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, Bounds], Mapping[TopicPartition, int]] | KafkaError:
+        """Bounds and beginnings of one topic's partitions, or why there is no answer."""
+        try:
+            async with asyncio.timeout(_ASK_TIMEOUT):
+                found = await self._reader.bounds(partitions)
+                return found, await self._beginnings(partitions[0].topic, found)
+        except KafkaError as error:
+            return error
+        except TimeoutError:
+            return BrokerUnavailableError(f"no answer for {_ASK_TIMEOUT:g} s")
 
     async def _beginnings(
         self, topic: str, bounds: Mapping[TopicPartition, Bounds]
@@ -240,7 +280,7 @@ class PartitionReader:
         self._changed_at = float("-inf")
 
     def _note_missing(self, topic: str, error: KafkaError) -> None:
-        _log.warning("topic is missing", topic=topic, error=str(error))
+        _log.warning("topic cannot be read", topic=topic, error=str(error))
         self._missing_until[topic] = time.monotonic() + _MISSING_INTERVAL
 
     async def _on_failure(self, error: KafkaError) -> None:

@@ -67,10 +67,15 @@ class DrillNode:
 
     def start(self) -> None:
         """Returns once it serves."""
+        self.begin()
+        self.wait_until_ready()
+
+    def begin(self) -> None:
+        """Start its process, without waiting for it."""
         module = ["tidewire_gateway"]
         if self.spec.sabotage is not None:
             module = ["drills.sabotage", self.spec.sabotage]
-        child = start_child(
+        self._child = start_child(
             ChildSpec(
                 self.spec.name,
                 [sys.executable, "-m", *module],
@@ -78,7 +83,10 @@ class DrillNode:
                 environment=self._environment(),
             )
         )
-        self._child = child
+
+    def wait_until_ready(self) -> None:
+        child = self._child
+        assert child is not None, "it was not started"
         message = child.wait_until_ready(lambda: ready_of(child.output()), timeout=START_TIMEOUT)
         self._running = node_of(message)
         self._ports = _port(self._node.http), _port(self._node.internal)

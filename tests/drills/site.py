@@ -137,7 +137,9 @@ class Site:
                 )
             )
             self.nodes.append(node)
-            node.start()
+            node.begin()
+        for node in self.nodes[-count:]:
+            node.wait_until_ready()
         self.say(f"{len(self.nodes)} gateway nodes serve")
         return self.nodes
 

@@ -162,7 +162,18 @@ class Feed:
 
     def sent_position(self) -> Position:
         """Where an attached subscription stands."""
-        return Position(self.topology.epoch, dict(self.sent))
+        return self.completed(Position(self.topology.epoch, dict(self.sent)))
+
+    def completed(self, position: Position) -> Position:
+        """A position of one who began while partitions were not read: in those it began where they did."""
+        logs = self.topology.logs
+        began = {p: logs[p].began_at for p in self.partitions if p in logs}
+        return Position(position.epoch, began | dict(position.offsets))
+
+    @property
+    def has_untold(self) -> bool:
+        """Whether there are partitions that no flush has covered since they began."""
+        return any(p in self.topology.logs and p not in self.sent for p in self.partitions)
 
     def offer(self, event: Event, now: float) -> Urgency:
         """Take one event of the channel and say when to flush.

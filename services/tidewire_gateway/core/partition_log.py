@@ -28,7 +28,7 @@ class Past(NamedTuple):
 class PartitionLog:
     """Log and table of one partition.
 
-    ``next_offset`` is the next offset to be read; the log is complete from ``complete_from`` on; `changes`
+    ``began_at`` is where reading began, ``next_offset`` the next offset to be read; the log is complete from ``complete_from`` on; `changes`
     is complete from ``floor`` on (below it tombstones may be gone); Kafka itself began at ``kept_from`` when
     it was last asked. ``newest`` keeps, per group, entity →
     event in the order of offsets: an update moves its entity to the end, so what changed since an offset
@@ -38,6 +38,7 @@ class PartitionLog:
 
     __slots__ = (
         "_tombstones",
+        "began_at",
         "bytes_held",
         "complete_from",
         "floor",
@@ -52,6 +53,7 @@ class PartitionLog:
     def __init__(self, start: int, *, is_table: bool, kept_from: int = 0) -> None:
         self.is_table = is_table
         self.kept_from = kept_from
+        self.began_at = start
         self.next_offset = start
         self.complete_from = start
         self.floor = start

@@ -3,6 +3,7 @@
 One mechanism serves resume, slow clients, pause and moves between feeds.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -80,20 +81,23 @@ def not_held(feed: Feed, standing: Position) -> dict[int, int]:
     return {p: offset for p, offset in offsets.items() if not logs[p].holds(offset)}
 
 
-def backlog_of(feed: Feed, standing: Position) -> Backlog:
+def backlog_of(feed: Feed, standing: Position, *, without: Collection[int] = ()) -> Backlog:
     """What one who stands at ``standing`` lacks, shared with everybody who lacks part of it.
 
-    Empty where nothing is lacking. Positions must be within what `resume` allows, and held.
+    Empty where nothing is lacking but in the partitions ``without``: those of which that is `not_held`.
+    The position must be within what `resume` allows.
     """
     if feed.backlog is not None and feed.backlog.covers(standing.offsets):
         return feed.backlog
     topology, group = feed.topology, feed.key.channel.group
-    begin = {p: standing.offsets.get(p, 0) for p in feed.partitions if p in topology.logs}
+    begin = _beginning(feed, standing)
     end: dict[int, int] = {}
-    events = {}
+    events: dict[int, Sequence[Event]] = {}
     for partition, offset in begin.items():
         log = topology.logs[partition]
-        if feed.key.mode is Mode.EVERY:
+        if partition in without:
+            events[partition], end[partition] = (), offset
+        elif feed.key.mode is Mode.EVERY:
             events[partition], end[partition] = log.events_from(offset, group)
         else:
             events[partition], end[partition] = log.changed_since(offset, group), log.next_offset
@@ -106,6 +110,18 @@ def backlog_of(feed: Feed, standing: Position) -> Backlog:
     is_wanted = is_current if feed.key.mode is Mode.LATEST else _always
     feed.backlog = Backlog(begin, end, events, is_wanted)
     return feed.backlog
+
+
+def _beginning(feed: Feed, standing: Position) -> dict[int, int]:
+    """Where a new backlog begins: low enough for those, too, who are handed the present one."""
+    logs = feed.topology.logs
+    begin = {p: standing.offsets.get(p, 0) for p in feed.partitions if p in logs}
+    held = feed.backlog
+    if held is None or held.begin.keys() != begin.keys():
+        return begin
+    if feed.key.mode is Mode.EVERY or all(begin[p] >= end for p, end in held.end.items()):
+        return begin
+    return {p: min(offset, held.begin[p]) for p, offset in begin.items()}
 
 
 def _always(_event: Event) -> bool:

@@ -14,6 +14,9 @@ from ..site import Site, StreamSpec
 __all__ = ["DRILL"]
 
 WIDE = "wide"
+CALM = "calm"
+TRICKLE = 0.15
+"""Seconds between two new channels before the storm: quick changes, if the node made one for each."""
 SHORTEST = 0.95
 """Seconds between two changes as the log tells them: a second, less what a log line may be late."""
 
@@ -23,7 +26,9 @@ def run(site: Site, report: Report) -> None:
     connections = scale.pick(long=50, short=10)
     channels = scale.pick(long=100, short=30)
     site.make_streams(
-        StreamSpec(WIDE, partitions=scale.pick(long=256, short=64)), StreamSpec(TALK, partitions=8)
+        StreamSpec(WIDE, partitions=scale.pick(long=256, short=64)),
+        StreamSpec(CALM, partitions=64),
+        StreamSpec(TALK, partitions=8),
     )
     sabotage = "eager_assignment" if scale.is_sabotaged else None
     (node,) = site.start_nodes(1, {"LINGER": "2"}, sabotage=sabotage)
@@ -40,7 +45,16 @@ def run(site: Site, report: Report) -> None:
         site.flow(TALK, scale.pick(long=300, short=100)),
         site.flow(WIDE, scale.pick(long=500, short=200), groups=connections * channels, entities=1),
     )
-    site.let_run(scale.pick(long=4.0, short=1.5))
+    trickle = [
+        Client(
+            f"trickle-{n:02}",
+            [node.ws],
+            [{"channel": f"{CALM}/g{n}", "mode": "every"}],
+            begins_after=n * TRICKLE,
+        )
+        for n in range(scale.pick(long=30, short=10))
+    ]
+    trickling = site.connect("trickle", trickle)
     before = len(list(node.logged("partitions assigned")))
     storm = [
         Client(
@@ -55,7 +69,7 @@ def run(site: Site, report: Report) -> None:
     site.let_run(scale.pick(long=8.0, short=1.5))
     storming.finish()
     site.let_run(scale.pick(long=6.0, short=3.0), "linger and let go")
-    seen = conclude(site, report, publishers=[publisher], loads=[keeping])
+    seen = conclude(site, report, publishers=[publisher], loads=[keeping, trickling])
     changes = list(node.logged("partitions assigned"))
     _judge(report, seen, changes, storm=changes[before:])
     report.figure("channels", connections * channels)

@@ -20,8 +20,6 @@ HIGH_WATER = 64 * 1024
 FRAME_OUT = 256 * 1024
 MOST_QUEUED = HIGH_WATER + FRAME_OUT
 RECEIVE_BUFFER = 4096
-GROUPS = 20
-"""A group's channel flows at some 4 kB/s, its whole state is some 3 kB."""
 LONGEST_FRAME = 6.0
 """Seconds that a slow reader takes for a frame, so that nothing for longer means that nothing is to come."""
 MOST_AGE = 10.0
@@ -41,7 +39,9 @@ def run(site: Site, report: Report) -> None:
     protected = {"LIMITS__STALL_TIMEOUT": str(stall)}
     (node,) = site.start_nodes(1, UNPROTECTED if scale.is_sabotaged else protected)
     rate = scale.pick(long=1000, short=600)
-    publisher = site.publish(site.flow(TABLE, rate, groups=GROUPS, removals=0.02))
+    # One group's channel flows at some 4 kB/s (short: 10), its whole state is some 3 kB.
+    groups = scale.pick(long=20, short=5)
+    publisher = site.publish(site.flow(TABLE, rate, groups=groups, removals=0.02))
     wanted = [{"channel": f"{TABLE}/g0", "interval_ms": 100}]
     healthy = [Client(f"healthy-{n:02}", [node.ws], wanted) for n in range(20)]
     slow = [

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.gateway import FrameClient, Gateway, running_gateway, write_streams
+from harness.waiting import eventually
 from tidewire.config.streams import Stream
 from tidewire.config.streams_file import load_streams
 from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader
@@ -117,6 +118,12 @@ async def test_a_storm_of_channels_changes_the_assignment_once_a_second_and_lose
         answering = asyncio.create_task(all_answers(others))
         await storm(others)
         answered = await answering
+        # On a slow machine the last ones were told `stale` and their partitions come later.
+        await eventually(
+            lambda: bool(assigned) and len(assigned[-1]) == PARTITIONS,
+            within=30,
+            what="all partitions assigned",
+        )
         changes, seconds = len(assigned), time.monotonic() - began
         is_over.set()
         written = await writing
@@ -125,9 +132,8 @@ async def test_a_storm_of_channels_changes_the_assignment_once_a_second_and_lose
             client.connection.transport.abort()
 
     assert answered == set(channels())
-    assert 1 <= changes <= seconds + 1
+    assert changes <= seconds + 1
     assert all(before <= later for later in assigned)
-    assert len(assigned[-1]) == PARTITIONS
     assert seen == list(range(written))
 
 

@@ -68,11 +68,16 @@ def shared_frame_goes_to_the_detached(patch: Patch) -> None:
         begin(job, feed, *rest)
         job.waiting = iter(list(feed.members()))
 
-    def write(job: Any, subscription: Subscription) -> None:
-        subscription.receiver.write(job.data)
+    def write_if_it_can_take_it(job: Any, subscription: Subscription) -> None:
+        if subscription.receiver.is_congested:
+            write(job, subscription)
+        else:
+            subscription.receiver.write(job.data)
+
+    write = fanout._Job.write
 
     patch.setattr(fanout._Job, "__init__", init)
-    patch.setattr(fanout._Job, "write", write)
+    patch.setattr(fanout._Job, "write", write_if_it_can_take_it)
 
 
 def slow_subscription_stands_after_the_flush_it_missed(patch: Patch) -> None:

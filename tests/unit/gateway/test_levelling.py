@@ -12,6 +12,8 @@ from tidewire.config.streams import Stream
 from tidewire.kafka.records import TopicPartition
 from tidewire.protocol.codes import Mode
 from tidewire_client.subscription_state import SubscriptionState
+from tidewire_gateway.core import recovery
+from tidewire_gateway.core.backlog import Backlog
 from tidewire_gateway.core.limits import Limits
 
 STREAM = Stream(topic="t", table=True, modes=(Mode.LATEST, Mode.EVERY), public=True)
@@ -348,3 +350,134 @@ def test_outage_is_told_in_slices_and_to_a_congested_client_when_it_drains() -> 
     node.delivery.connected(True)
     node.timers.settle()
     assert all(c.statuses == ["stale", "live"] for c in clients)
+
+
+class TwoPartitions:
+    """A node that could not read one of two partitions when its client came."""
+
+    def __init__(self, *, room: int = 1024, count: int = 60, **options: Any) -> None:
+        self.log = VirtualLog("t", 2)
+        publish(self.log, count)
+        stream = STREAM.model_copy(update={"partitions": 2})
+        self.node = VirtualNode(self.log, stream, Limits(high_water=2048))
+        self.node.read_all()
+        self.node.let_go(1)
+        self.client = SlowClient(self.node, room=room)
+        self.client.subscribe(**options)
+        self.node.timers.advance(5.5)
+
+    def settle(self) -> None:
+        for _ in range(200):
+            self.client.drain()
+            self.node.timers.advance(0.05)
+            self.node.backfill()
+
+
+@pytest.mark.parametrize("count", [3, 80])
+def test_topic_recreated_while_a_late_newcomer_is_handed_its_snapshot(count: int) -> None:
+    late = TwoPartitions()
+    late.client.drain()
+    late.log.recreate(2)
+    publish(late.log, count)
+    late.node.notice_topic()
+    late.node.read_all()
+    late.settle()
+    assert set(newest(late.client)) == {f"k{n}" for n in range(count)}
+    assert late.client.epoch == late.log.epoch
+
+
+def test_partition_truncated_while_a_late_newcomer_is_handed_its_snapshot() -> None:
+    late = TwoPartitions()
+    late.client.drain()
+    del late.log.records[0][3:]
+    late.node.let_go(0)
+    late.node.read_all()
+    late.settle()
+    late.node.measure()
+    late.settle()
+    assert set(newest(late.client)) == {"k0", "k1", "k2"}
+
+
+def test_newcomer_in_mode_every_stands_where_a_partition_begins_that_opened_later() -> None:
+    late = TwoPartitions(room=1 << 30, mode="every")
+    for _ in range(500):
+        late.log.publish(1, "z", b"1")
+    late.node.begin_anew(1, 500)
+    late.node.read_all()
+    late.node.timers.advance(1.0)
+    assert late.client.state.position is not None
+    assert late.client.state.position.offsets == {0: 60, 1: 500}
+    late.client.update(paused=True)
+    late.client.update(paused=False)
+    late.settle()
+    assert late.client.delivered == []
+
+
+def test_congested_newcomer_in_mode_every_asks_for_nothing_older_than_its_beginning() -> None:
+    late = TwoPartitions(room=10, mode="every")
+    for _ in range(500):
+        late.log.publish(1, "z", b"1")
+    late.node.begin_anew(1, 490)
+    late.node.read_all()
+    late.settle()
+    assert late.client.delivered == [(1, n) for n in range(490, 500)]
+    assert late.node.wanted == {}
+
+
+def test_joining_writes_nothing_to_a_socket_that_fell_behind() -> None:
+    log = VirtualLog("t", 1)
+    node = make_node(log)
+    feeder = VirtualClient(node, SubscriptionState(), "s")
+    feeder.subscribe(interval_ms=1000)
+    client = SlowClient(node, room=1 << 30)
+    for _ in range(2):
+        publish(log, 1)
+        node.read_all()
+        node.timers.turn()
+    client.subscribe(interval_ms=1000)
+    client.is_congested = True
+    client.unsent = 0
+    publish(log, 500)
+    node.read_all()
+    node.timers.advance(3.0)
+    assert client.unsent == 0
+    client.drain_until(lambda: len(newest(client)) == 502)
+    assert client.statuses == ["lagging", "live"]
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_position_beyond_a_truncated_topic_is_told_though_the_topic_is_busy(mode: Mode) -> None:
+    log = filled(100)
+    node = make_node(log)
+    client = VirtualClient(node, SubscriptionState(), "s")
+    client.subscribe(mode=mode, since=since(5000))
+    publish(log, 1)
+    node.measure()
+    node.timers.settle()
+    assert client.state.recovered == ("snapshot" if mode is Mode.LATEST else "gap")
+
+
+def test_positions_that_are_not_ordered_share_a_backlog(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = VirtualLog("t", 2)
+    for n in range(2000):
+        log.publish(n % 2, f"k{n}", json.dumps({"n": n, "fill": FILL}).encode())
+    node = VirtualNode(log, STREAM.model_copy(update={"partitions": 2}), Limits(high_water=8192))
+    node.read_all()
+    built = []
+
+    def counted(*arguments: Any) -> Backlog:
+        built.append(arguments)
+        return Backlog(*arguments)
+
+    monkeypatch.setattr(recovery, "Backlog", counted)
+    clients = []
+    for wave in range(4):
+        for n in range(10):
+            client = DeafClient(node, room=1 << 30)
+            offsets = {"0": 100, "1": 90} if (n + wave) % 2 else {"0": 90, "1": 100}
+            client.subscribe(since={"epoch": "epoch", "offsets": offsets})
+            clients.append(client)
+        node.timers.turn()
+    node.timers.advance(1.0)
+    assert len(built) <= 4
+    assert all(s.is_attached for client in clients for s in client.subscriptions.values())
