@@ -128,7 +128,6 @@ class Backfills:
             await self._on_failure(wanted, error)
         else:
             self._failures = 0
-            self._instruments.backfilled("read")
         for partition in wanted:
             self._on_read(partition)
 
@@ -144,6 +143,7 @@ class Backfills:
         while not flight.is_over:
             flight.take(await reader.fetch(max_records=_MAX_RECORDS, max_wait=_MAX_WAIT))
         await reader.assign({})
+        self._instruments.backfilled("read")
         for place, read in flight.read.items():
             before = held[place]
             if before is not None and read:
@@ -204,7 +204,7 @@ def _spans(
     spans = {}
     for partition, offset in wanted.items():
         span = held[partition]
-        if span is not None and offset < span.complete_from:
+        if span is not None and not all(log.holds(offset) for log in span.logs):
             start = min(offset, max(span.kept_from, offset - _MARGIN))
             margin = max(_MARGIN, (span.complete_from - offset) // 4)
             spans[partition] = range(start, min(span.next_offset, span.complete_from + margin))

@@ -15,6 +15,8 @@ __all__ = ["Drain", "DrainPlan"]
 
 REASON = "draining"
 _TICK = 0.02
+_CLOSING = 1.0
+"""Seconds for the closing handshakes of those who were moved last."""
 _SLICE = 100
 """Clients told before the loop turns again."""
 
@@ -53,7 +55,7 @@ class Drain:
         return DrainPlan(len(self._node.connections), self._delay, self._window)
 
     async def run(self) -> None:
-        """Take at most the delay and the window, from `begin` on."""
+        """Take at most the delay, the window and a moment for the last to close, from `begin` on."""
         await self._begun.wait()
         node = self._node
         _log.info(
@@ -78,7 +80,7 @@ class Drain:
         began_at = self._loop.time()
         while self._node.connections:
             elapsed = self._loop.time() - began_at
-            if elapsed >= self._window:
+            if elapsed >= self._window + _CLOSING:
                 return
             is_behind = _tell(waiting, elapsed)
             await asyncio.sleep(0 if is_behind else _TICK)

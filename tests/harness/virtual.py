@@ -3,7 +3,7 @@
 import heapq
 import itertools
 from collections.abc import Callable, Coroutine
-from copy import deepcopy
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,7 @@ __all__ = [
     "VirtualLog",
     "VirtualNode",
     "VirtualTimers",
+    "copied",
     "finish",
     "text_frames",
 ]
@@ -352,7 +353,7 @@ class VirtualClient:
         if self.epoch != before:
             self.delivered = self.delivered_now
         if self.state.position is not None:
-            self.moments.append(Moment(deepcopy(self.state), tuple(self.delivered)))
+            self.moments.append(Moment(copied(self.state), tuple(self.delivered)))
 
     @property
     def epoch(self) -> str | None:
@@ -412,3 +413,10 @@ def text_frames(data: bytes) -> list[str]:
         texts.append(data[start : start + size].decode())
         data = data[start + size :]
     return texts
+
+
+def copied(state: SubscriptionState) -> SubscriptionState:
+    """What a client knows, to go on with twice: what it is made of is frozen, but for its containers."""
+    twin = copy(state)
+    vars(twin).update({name: copy(value) for name, value in vars(state).items()})
+    return twin

@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from tidewire_client.backoff import Backoff, BackoffLimits
 from tidewire_client.policy import Duty, LinkEnd, duty_of, silence_timeout
 
 from .entries import Asked, Begun, Closed, Got, Opened, Position, Refused, Stopped
-from .link import RecordingLink, open_link
+from .greeting import Connection, RefusedError, either, subscribe_payload
+from .link import open_link
 from .place import Place
 from .wire import Heading
 from .writing import Recording
@@ -61,35 +60,6 @@ class ClientOptions:
     random: Callable[[], float] = random.random
 
 
-class _RefusedError(Exception):
-    """The handshake led to no WebSocket."""
-
-    def __init__(self, end: LinkEnd) -> None:
-        super().__init__(end.reason)
-        self.end = end
-
-
-class _Connection:
-    """A link that said hello. ``asked`` and ``subscriptions`` lead from request and `sub` to ours."""
-
-    def __init__(self, number: int, link: RecordingLink) -> None:
-        self.number = number
-        self.link = link
-        self.welcome: asyncio.Future[Heading] = asyncio.get_running_loop().create_future()
-        self.goaway: asyncio.Future[Heading] = asyncio.get_running_loop().create_future()
-        self.asked: dict[int, int] = {}
-        self.subscriptions: dict[int, int] = {}
-        self.last_id = 0
-        self.opened_at = time.monotonic()
-        self.retry_after: float | None = None
-        self.is_over = False
-
-    async def greeted(self) -> bool:
-        """Wait for `welcome`; False when the link ended first."""
-        await _either(self.welcome, self.link.ended)
-        return self.welcome.done()
-
-
 class RecordingClient:
     """``url_of`` is asked before every attempt. ``failure`` tells why a client that gave up did so."""
 
@@ -113,7 +83,7 @@ class RecordingClient:
         self._record = recording.client(name)
         self._options = options or ClientOptions()
         self._backoff = Backoff(self._options.backoff, self._options.random)
-        self._current: _Connection | None = None
+        self._current: Connection | None = None
         self._running: asyncio.Task[None] | None = None
         self._is_reading = True
 
@@ -173,13 +143,13 @@ class RecordingClient:
             self._use(connection)
             connection = await self._successor(connection)
 
-    async def _successor(self, connection: _Connection) -> _Connection | None:
+    async def _successor(self, connection: Connection) -> Connection | None:
         """The next connection, once this one has ended or is to be left; None: there is to be none."""
         ended = connection.link.ended
-        await _either(ended, connection.goaway)
+        await either(ended, connection.goaway)
         if ended.done():
             self._over(connection)
-            if not await self._wait_before_next(self._end_of(connection)):
+            if not await self._wait_before_next(connection.end()):
                 return None
             return await self._connect(self._url_of)
         goaway = connection.goaway.result().payload
@@ -192,43 +162,33 @@ class RecordingClient:
             self._part_from(connection, "moved")
         return successor
 
-    async def _connect(self, url_of: Callable[[], str]) -> _Connection | None:
+    async def _connect(self, url_of: Callable[[], str]) -> Connection | None:
         """A connection whose `welcome` has come; None when the server refuses for good."""
         while True:
             self.attempts += 1
             try:
                 async with asyncio.timeout(self._options.connect_timeout):
                     connection = await self._open(url_of())
-                if await self._is_greeted(connection):
+                if await connection.greeted(self._options.connect_timeout):
                     return connection
-                end = self._end_of(connection)
+                self._over(connection)
+                end = connection.end()
             except TimeoutError:
                 end = self._noted(LinkEnd("no handshake in time"))
             except OSError as error:
                 end = self._noted(LinkEnd(f"{type(error).__name__}: {error}"))
-            except _RefusedError as refused:
+            except RefusedError as refused:
                 end = self._noted(refused.end)
             if not await self._wait_before_next(end):
                 return None
             url_of = self._url_of
 
-    async def _is_greeted(self, connection: _Connection) -> bool:
-        try:
-            async with asyncio.timeout(self._options.connect_timeout):
-                if await connection.greeted():
-                    return True
-        except TimeoutError:
-            connection.link.abort("no welcome in time")
-            await connection.link.ended
-        self._over(connection)
-        return False
-
     def _noted(self, end: LinkEnd) -> LinkEnd:
         self._record.note(Refused(at=time.monotonic(), reason=end.reason, status=end.status))
         return end
 
-    async def _open(self, url: str) -> _Connection:
-        """A connection that has said hello. Raises ``OSError``, ``_RefusedError``."""
+    async def _open(self, url: str) -> Connection:
+        """A connection that has said hello. Raises ``OSError``, ``RefusedError``."""
         buffer = self._options.receive_buffer
         options = {} if buffer is None else {(socket.SOL_SOCKET, socket.SO_RCVBUF): buffer}
         early: list[bytes] = []
@@ -236,17 +196,17 @@ class RecordingClient:
             url, early.append, read_rate=self._options.read_rate, socket_options=options
         )
         if link.ended.done():
-            raise _RefusedError(link.ended.result())
+            raise RefusedError(link.ended.result())
         self.connections += 1
-        connection = _Connection(self.connections, link)
+        connection = Connection(self.connections, link)
         self._record.note(Opened(at=time.monotonic(), connection=connection.number, url=url))
         link.on_frame = lambda frame: self._receive(connection, frame)
-        self._send(connection, [("hello", {"client": "recorder/1", "token": self._options.token})])
+        connection.send([("hello", {"client": "recorder/1", "token": self._options.token})])
         for frame in early:
             self._receive(connection, frame)
         return connection
 
-    def _use(self, connection: _Connection) -> None:
+    def _use(self, connection: Connection) -> None:
         """Resume everything here."""
         self._current = connection
         if not self._is_reading:
@@ -257,7 +217,7 @@ class RecordingClient:
         for start in range(0, len(self._wanted), _REQUESTS_PER_FRAME):
             self._ask(connection, numbers[start : start + _REQUESTS_PER_FRAME])
 
-    def _watch_silence(self, connection: _Connection) -> None:
+    def _watch_silence(self, connection: Connection) -> None:
         patience = silence_timeout(connection.welcome.result().payload.ping_interval_ms)
         if patience is None or connection.link.ended.done():
             return
@@ -268,13 +228,13 @@ class RecordingClient:
         else:
             loop.call_later(max(left, 0.1), self._watch_silence, connection)
 
-    def _over(self, connection: _Connection) -> None:
+    def _over(self, connection: Connection) -> None:
         """A connection has ended: write down how, once."""
         end = connection.link.ended.result()
         is_own = end.reason == "dropped by this client"
         self._closed(connection, end.code, end.reason, is_own=is_own)
 
-    def _part_from(self, connection: _Connection | None, reason: str) -> None:
+    def _part_from(self, connection: Connection | None, reason: str) -> None:
         if connection is None:
             return
         if connection.link.ended.done():
@@ -283,7 +243,7 @@ class RecordingClient:
             connection.link.close()
             self._closed(connection, 1000, reason, is_own=True)
 
-    def _closed(self, connection: _Connection, code: int, reason: str, *, is_own: bool) -> None:
+    def _closed(self, connection: Connection, code: int, reason: str, *, is_own: bool) -> None:
         if connection.is_over:
             return
         connection.is_over = True
@@ -302,10 +262,6 @@ class RecordingClient:
             for place in self.places:
                 place.lost()
 
-    def _end_of(self, connection: _Connection) -> LinkEnd:
-        end = connection.link.ended.result()
-        return LinkEnd(end.reason, end.code, end.status, end.retry_after or connection.retry_after)
-
     async def _wait_before_next(self, end: LinkEnd) -> bool:
         """Back off; False when another attempt is not to be made."""
         duty = duty_of(end, was_connected=self.connections > 0, can_renew=False)
@@ -317,7 +273,7 @@ class RecordingClient:
 
     # Messages
 
-    def _ask(self, connection: _Connection, numbers: Sequence[int]) -> None:
+    def _ask(self, connection: Connection, numbers: Sequence[int]) -> None:
         """Subscribe to what was wanted, from where it stands."""
         if connection.link.ended.done():
             return
@@ -339,20 +295,10 @@ class RecordingClient:
                 since=since,
             )
             self._record.note(asked)
-            requests.append(("subscribe", _subscribe(asked)))
-        self._send(connection, requests)
+            requests.append(("subscribe", subscribe_payload(asked)))
+        connection.send(requests)
 
-    def _send(
-        self, connection: _Connection, requests: Sequence[tuple[str, Mapping[str, Any]]]
-    ) -> None:
-        frame = []
-        for type_, payload in requests:
-            connection.last_id += 1
-            present = {name: value for name, value in payload.items() if value is not None}
-            frame.append({"v": 1, "type": type_, "id": connection.last_id, "payload": present})
-        connection.link.send(msgspec.json.encode(frame).decode())
-
-    def _receive(self, connection: _Connection, frame: bytes) -> None:
+    def _receive(self, connection: Connection, frame: bytes) -> None:
         if connection.is_over:
             return
         stored = self._recording.store(frame)
@@ -367,7 +313,7 @@ class RecordingClient:
         for heading in stored.headings or ():
             self._take(connection, heading)
 
-    def _take(self, connection: _Connection, heading: Heading) -> None:
+    def _take(self, connection: Connection, heading: Heading) -> None:
         match heading.type:
             case "welcome" if not connection.welcome.done():
                 connection.welcome.set_result(heading)
@@ -386,13 +332,13 @@ class RecordingClient:
             case "snapshot" | "updates" | "gap" | "status":
                 self._take_of_subscription(connection, heading)
 
-    def _take_of_subscription(self, connection: _Connection, heading: Heading) -> None:
+    def _take_of_subscription(self, connection: Connection, heading: Heading) -> None:
         """A frame of an unknown subscription is for the checker to judge."""
         number = connection.subscriptions.get(heading.payload.sub or 0)
         if number is not None:
             self.places[number].take(heading)
 
-    def _refused(self, connection: _Connection, heading: Heading) -> None:
+    def _refused(self, connection: Connection, heading: Heading) -> None:
         """A request was refused: ask again where that may help."""
         payload = heading.payload
         if payload.retry_after_ms is not None:
@@ -401,21 +347,3 @@ class RecordingClient:
         if number is not None and payload.code in _TRY_AGAIN:
             delay = self._backoff.next_delay(connection.retry_after)
             asyncio.get_running_loop().call_later(delay, self._ask, connection, [number])
-
-
-def _subscribe(asked: Asked) -> dict[str, Any]:
-    """The payload of the request; a fresh subscription in `every` has no snapshot to ask for."""
-    since = asked.since
-    return {
-        "channel": asked.channel,
-        "mode": asked.mode,
-        "interval_ms": asked.interval_ms,
-        "snapshot": asked.snapshot,
-        "since": None
-        if since is None
-        else {"epoch": since.epoch, "offsets": {str(p): o for p, o in since.offsets.items()}},
-    }
-
-
-async def _either(*futures: "asyncio.Future[Any]") -> None:
-    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)

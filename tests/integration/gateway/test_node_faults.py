@@ -178,3 +178,36 @@ async def test_topic_recreated_while_a_partition_of_it_is_asked_for_begins_anew(
         await eventually(lambda: len(client.delivered) == 5)
         assert client.gap_reasons == ["recreated"]
         assert client.delivered == [(0, n) for n in range(5)]
+
+
+async def test_past_that_is_asked_for_again_while_it_is_read_is_read_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backfills, "_GATHER", 0.0)
+    broker = broker_with(t=1)
+    fill(broker, "t", 100, ts=LONG_AGO_MS)
+    epoch = broker.describe(["t"])["t"].topic_id
+    reads = 0
+    is_reading, may_go_on = asyncio.Event(), asyncio.Event()
+
+    class SlowReader(MemoryReader):
+        async def assign(self, starts: Mapping[TopicPartition, int]) -> None:
+            await super().assign(starts)
+            if 0 in starts.values():
+                nonlocal reads
+                reads += 1
+                is_reading.set()
+                await may_go_on.wait()
+
+    async with running(broker, lambda: SlowReader(broker), stream("t")) as node:
+        since = {"epoch": epoch, "offsets": {"0": 0}}
+        clients = [connect(node, "t", mode="every", since=since)]
+        await is_reading.wait()
+        clients.append(connect(node, "t", mode="every", since=since))
+        may_go_on.set()
+        await eventually(lambda: all(len(client.delivered) == 100 for client in clients))
+        fill(broker, "t", 1)
+        await eventually(lambda: all(len(client.delivered) == 101 for client in clients))
+        metrics = node.instruments.metrics.render()[0].decode()
+    assert reads == 1
+    assert 'tidewire_backfills_total{outcome="read"} 1.0' in metrics

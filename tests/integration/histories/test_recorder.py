@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from harness.gateway import Gateway, MemoryTopics, running_gateway, write_streams
 from harness.waiting import eventually
-from histories.entries import Asked, Closed, Got, Opened, Stopped
+from histories.entries import Asked, Closed, Got, Opened, Position, Refused, Stopped
 from histories.reading import read_client
 from histories.recorder import ClientOptions, RecordingClient, Wanted
 from histories.writing import Recording
@@ -162,3 +163,87 @@ async def test_slow_reader_takes_bytes_at_its_rate(
     got = [e for e in read_client(tmp_path / "part" / "slow.jsonl") if isinstance(e, Got)]
     taken = sum(e.length for e in got)
     assert taken / (got[-1].at - got[0].at) < 3 * 4_000
+
+
+async def test_attempts_that_fail_are_written_down(gateway: Gateway, tmp_path: Path) -> None:
+    """Nobody listens, the handshake is refused, the server says no: then it stands."""
+    nobody = socket.create_server(("127.0.0.1", 0))
+    closed = f"ws://127.0.0.1:{nobody.getsockname()[1]}/v1/ws"
+    nobody.close()
+    urls = iter([closed, gateway.ws.replace("/v1/ws", "/nothing")])
+    recording = Recording(tmp_path / "part")
+    client = RecordingClient(
+        "one",
+        lambda: next(urls, gateway.ws),
+        [Wanted("flights")],
+        recording=recording,
+        options=ClientOptions(backoff=QUICK),
+    )
+    async with running(client):
+        await eventually(lambda: client.failure is not None or client.is_ready)
+    recording.close()
+    refused = [e for e in read_client(tmp_path / "part" / "one.jsonl") if isinstance(e, Refused)]
+    assert [r.status for r in refused] == [None, 403]
+    assert client.failure == "HTTP 403"
+
+
+async def test_client_ends_when_the_server_refuses_for_good(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    recording = Recording(tmp_path / "part")
+    client = RecordingClient(
+        "one",
+        lambda: gateway.ws,
+        [Wanted("flights")],
+        recording=recording,
+        options=ClientOptions(backoff=QUICK, token="nonsense"),
+    )
+    async with asyncio.timeout(10):
+        await client.run()
+    recording.close()
+    entries = list(read_client(tmp_path / "part" / "one.jsonl"))
+    assert [e.code for e in entries if isinstance(e, Closed)] == [3500]
+    assert client.failure is not None
+
+
+async def test_client_that_reads_nothing_gets_everything_once_it_reads_again(
+    gateway: Gateway, topics: MemoryTopics, tmp_path: Path
+) -> None:
+    recording = Recording(tmp_path / "part")
+    client = RecordingClient(
+        "one", lambda: gateway.ws, [Wanted("flights", mode="every")], recording=recording
+    )
+    async with running(client):
+        await eventually(lambda: client.is_ready)
+        client.pause_reading()
+        await topics.publish("flights", "A/1", {"n": 1})
+        assert not stands_at(client, 0, 1)
+        client.resume_reading()
+        await eventually(lambda: stands_at(client, 0, 1))
+    recording.close()
+
+
+async def test_client_resumes_where_its_options_say(
+    gateway: Gateway, topics: MemoryTopics, tmp_path: Path
+) -> None:
+    """As a drill does that wants to be found out."""
+    recording = Recording(tmp_path / "part")
+    client = RecordingClient(
+        "one",
+        lambda: gateway.ws,
+        [Wanted("flights", mode="every")],
+        recording=recording,
+        options=ClientOptions(
+            backoff=QUICK, resume_at=lambda p: Position(p.epoch, dict.fromkeys(p.offsets, 0))
+        ),
+    )
+    async with running(client):
+        await eventually(lambda: client.is_ready)
+        await topics.publish("flights", "A/1", {"n": 1})
+        await eventually(lambda: stands_at(client, 0, 1))
+        client.drop()
+        await eventually(lambda: client.connections == 2 and client.is_ready)
+    recording.close()
+    asked = [e for e in read_client(tmp_path / "part" / "one.jsonl") if isinstance(e, Asked)]
+    assert asked[-1].since is not None
+    assert set(asked[-1].since.offsets.values()) == {0}

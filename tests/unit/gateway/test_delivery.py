@@ -1,5 +1,6 @@
 """Single rules of delivery that a random walk would meet too seldom."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -248,3 +249,30 @@ def test_idle_client_sees_a_change_in_the_same_turn_and_a_storm_once_an_interval
             frames_at.append(n)
     assert frames_at[0] == 0
     assert len(frames_at) == 4
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_every_position_of_a_flow_is_safe_to_resume_from_on_another_node(mode: Mode) -> None:
+    log = VirtualLog("t", 1)
+    node = make_node(log)
+    client = connect(node, mode=mode, interval_ms=50)
+    for n in range(30):
+        log.publish(0, f"k{n % 7}", b"%d" % n)
+        node.read_all()
+        node.timers.advance(0.03)
+    node.timers.advance(1.0)
+    assert len({m.state.position.offsets[0] for m in client.moments if m.state.position}) > 10
+    for moment in client.moments:
+        position = moment.state.position
+        assert position is not None
+        successor = VirtualClient(make_node(log), deepcopy(moment.state), "s")
+        successor.delivered = list(moment.delivered)
+        successor.node.read_all()
+        offsets = {str(p): o for p, o in position.offsets.items()}
+        successor.subscribe(mode=mode, since={"epoch": position.epoch, "offsets": offsets})
+        successor.node.timers.advance(1.0)
+        if mode is Mode.EVERY:
+            assert successor.delivered == [(0, n) for n in range(30)]
+        else:
+            newest = {key: event.data for key, event in successor.state.newest.items()}
+            assert newest == {f"k{n % 7}": n for n in range(23, 30)}

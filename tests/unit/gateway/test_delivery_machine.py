@@ -4,7 +4,6 @@ Events of before the topic was recreated are the one thing that may be missing, 
 """
 
 import json
-from copy import deepcopy
 from typing import Any
 
 from hypothesis import settings
@@ -19,7 +18,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from harness.virtual import VirtualClient, VirtualLog, VirtualNode
+from harness.virtual import VirtualClient, VirtualLog, VirtualNode, copied
 from tidewire.config.streams import Stream
 from tidewire.kafka.partitioning import partition_of
 from tidewire.protocol.codes import Mode
@@ -35,11 +34,19 @@ STREAM = Stream(
     table=True,
     modes=(Mode.LATEST, Mode.EVERY),
 )
-INTERVALS = (0, 50, 250, 1000)
+INTERVALS = (0, 50, 1000)
+RESUMED = 8  # of the positions that a client was handed, the last ones
 LIMITS = Limits(max_frame_out=1400, live_timeout=3.0)
 
-keys = st.builds("{}/{}".format, st.sampled_from(GROUPS), st.integers(0, 3))
-channels = st.sampled_from(("s", *(f"s/{group}" for group in GROUPS)))
+keys = st.builds("{}/{}".format, st.sampled_from(GROUPS), st.integers(0, 2))
+records = st.tuples(keys, st.booleans())
+Flow = tuple[list[tuple[str, bool]], int]
+flows = st.tuples(st.lists(records, min_size=1, max_size=8), st.integers(0, 3))
+channels = st.sampled_from(("s", "s/A", "s", "s/B", "s/C"))
+Wish = tuple[int, str, Mode, int]
+wishes = st.tuples(
+    st.integers(0, 1), channels, st.sampled_from(list(Mode)), st.sampled_from(INTERVALS)
+)
 
 
 def covers(channel: str, key: str) -> bool:
@@ -51,24 +58,45 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     clients = Bundle("clients")
 
-    @initialize(history=st.lists(st.tuples(keys, st.booleans()), max_size=10))
-    def begin(self, history: list[tuple[str, bool]]) -> None:
+    @initialize(
+        target=clients,
+        history=st.lists(records, max_size=10),
+        wishes=st.lists(wishes, min_size=1, max_size=3),
+    )
+    def begin(self, history: list[tuple[str, bool]], wishes: list[Wish]) -> Any:
         self.log = VirtualLog("t", PARTITIONS)
         self.count = 0
-        for key, is_removal in history:
-            self.publish(key, is_removal)
+        self.publish(history)
         public = STREAM.model_copy(update={"public": True})
         self.nodes = [VirtualNode(self.log, public, LIMITS) for _ in range(2)]
         for node in self.nodes:
             node.read_all()
         self.everybody: list[VirtualClient] = []
+        return multiple(*(self.connect(*wish) for wish in wishes for _ in range(2)))
 
-    @rule(key=keys, is_removal=st.booleans())
-    def publish(self, key: str, is_removal: bool) -> None:
-        self.count += 1
-        value = None if is_removal else json.dumps({"n": self.count, "fill": "x" * 150}).encode()
-        group = key.partition("/")[0]
-        self.log.publish(partition_of(group.encode(), PARTITIONS), key, value)
+    def publish(self, records: list[tuple[str, bool]]) -> None:
+        for key, is_removal in records:
+            self.count += 1
+            fill = {"n": self.count, "fill": "x" * 150}
+            value = None if is_removal else json.dumps(fill).encode()
+            group = key.partition("/")[0]
+            self.log.publish(partition_of(group.encode(), PARTITIONS), key, value)
+
+    @rule(node=st.integers(0, 1), amid=flows)
+    def flow(self, node: int, amid: Flow) -> None:
+        self.let_flow(self.nodes[node], amid)
+
+    def let_flow(self, node: VirtualNode, amid: Flow) -> None:
+        """What mostly happens: records come, a node reads some, its loop turns a few times.
+
+        Every other thing happens amid it, or hardly a run would have anything to lose.
+        """
+        published, turns = amid
+        self.publish(published)
+        for partition in range(PARTITIONS):
+            node.read(partition, 2 * len(published))
+        for _ in range(turns):
+            node.timers.turn()
 
     @rule(node=st.integers(0, 1), partition=st.integers(0, 1), count=st.integers(1, 5))
     def read(self, node: int, partition: int, count: int) -> None:
@@ -81,16 +109,6 @@ class DeliveryMachine(RuleBasedStateMachine):
     @rule(node=st.integers(0, 1), partition=st.integers(0, 1))
     def begin_partition_anew(self, node: int, partition: int) -> None:
         self.nodes[node].begin_anew(partition)
-
-    @precondition(lambda self: self.count > 5)
-    @rule()
-    def recreate_topic(self) -> None:
-        self.log.recreate(PARTITIONS)
-        self.count = 0
-
-    @rule(node=st.integers(0, 1))
-    def notice_topic(self, node: int) -> None:
-        self.nodes[node].notice_topic()
 
     @rule(count=st.integers(3, 20))
     def forget_oldest(self, count: int) -> None:
@@ -114,13 +132,18 @@ class DeliveryMachine(RuleBasedStateMachine):
     def wait(self, node: int, seconds: float) -> None:
         self.nodes[node].timers.advance(seconds)
 
-    @rule(
-        target=clients,
-        node=st.integers(0, 1),
-        channel=channels,
-        mode=st.sampled_from(list(Mode)),
-        interval_ms=st.sampled_from(INTERVALS),
-    )
+    @rule(target=clients, wish=wishes)
+    def connect_another(self, wish: Wish) -> VirtualClient:
+        return self.connect(*wish)
+
+    @rule(target=clients, client=clients, amid=flows)
+    def connect_twin(self, client: VirtualClient, amid: Flow) -> VirtualClient:
+        """One more in a feed that is busy."""
+        self.let_flow(client.node, amid)
+        twin = VirtualClient(client.node, SubscriptionState(), client.channel)
+        twin.subscribe(mode=client.state.mode, interval_ms=client.state.interval_ms)
+        return self.joined(twin)
+
     def connect(self, node: int, channel: str, mode: Mode, interval_ms: int) -> VirtualClient:
         client = VirtualClient(self.nodes[node], SubscriptionState(), channel)
         client.subscribe(mode=mode, interval_ms=interval_ms)
@@ -129,28 +152,32 @@ class DeliveryMachine(RuleBasedStateMachine):
     @rule(target=clients, client=consumes(clients), node=st.integers(0, 1), back=st.integers(0, 6))
     def move(self, client: VirtualClient, node: int, back: int) -> Any:
         """Lose the connection, also before the last frames arrived, and resume on some node."""
+        if not client.moments:
+            return client
         client.leave()
         self.everybody.remove(client)
-        if not client.moments:
-            return multiple()
         last = max(0, len(client.moments) - 1 - back)
         return self.joined(resumed(client, self.nodes[node], last))
 
-    @rule(client=clients)
-    def fall_behind(self, client: VirtualClient) -> None:
+    @rule(client=clients, amid=flows)
+    def fall_behind(self, client: VirtualClient, amid: Flow) -> None:
+        self.let_flow(client.node, amid)
         client.is_congested = True
 
-    @rule(client=clients)
-    def drain(self, client: VirtualClient) -> None:
+    @rule(client=clients, amid=flows)
+    def drain(self, client: VirtualClient, amid: Flow) -> None:
+        self.let_flow(client.node, amid)
         client.drain()
 
-    @rule(client=clients, interval_ms=st.sampled_from(INTERVALS))
-    def change_rate(self, client: VirtualClient, interval_ms: int) -> None:
+    @rule(client=clients, amid=flows, interval_ms=st.sampled_from(INTERVALS))
+    def change_rate(self, client: VirtualClient, amid: Flow, interval_ms: int) -> None:
+        self.let_flow(client.node, amid)
         if client.sub is not None:
             client.update(interval_ms=interval_ms)
 
-    @rule(client=clients, paused=st.booleans())
-    def pause(self, client: VirtualClient, paused: bool) -> None:
+    @rule(client=clients, amid=flows, paused=st.booleans())
+    def pause(self, client: VirtualClient, amid: Flow, paused: bool) -> None:
+        self.let_flow(client.node, amid)
         if client.sub is not None:
             client.update(paused=paused)
 
@@ -168,6 +195,16 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.settle()
         for client in self.everybody:
             self.check(client)
+        self.forget_oldest(8)
+        successors = [s for client in self.everybody for s in self.successors(client)]
+        self.settle()
+        for successor in successors:
+            self.check(successor)
+
+    def successors(self, client: VirtualClient) -> list[VirtualClient]:
+        """Those who resume from the positions that a client was handed, on one node or the other."""
+        moments = range(max(0, len(client.moments) - RESUMED), len(client.moments))
+        return [resumed(client, self.nodes[index % 2], index) for index in moments]
 
     def settle(self) -> None:
         for node in self.nodes:
@@ -175,7 +212,7 @@ class DeliveryMachine(RuleBasedStateMachine):
             node.read_all()
             node.timers.advance(5.0)
             while node.wanted:
-                node.backfill()
+                node.backfill(5)
                 node.timers.advance(5.0)
 
     def check(self, client: VirtualClient) -> None:
@@ -198,13 +235,30 @@ class DeliveryMachine(RuleBasedStateMachine):
             start = client.moments[0].state.position
             assert start is not None
             first = start.offsets.get(partition, 0) if start.epoch == self.log.epoch else 0
+            if start.epoch == self.log.epoch and partition not in start.offsets:
+                # Answered before the partition was live: it begins where the node came to read it.
+                first = min(delivered, default=len(records))
             assert delivered == [offset for offset in matching if offset >= first]
+
+
+class RecreatedTopicMachine(DeliveryMachine):
+    """The topic is made anew, too, and each node notices in its time."""
+
+    @precondition(lambda self: self.count > 5)
+    @rule()
+    def recreate_topic(self) -> None:
+        self.log.recreate(PARTITIONS)
+        self.count = 0
+
+    @rule(node=st.integers(0, 1))
+    def notice_topic(self, node: int) -> None:
+        self.nodes[node].notice_topic()
 
 
 def resumed(client: VirtualClient, node: VirtualNode, index: int) -> VirtualClient:
     """A client as it stood when it was handed its ``index``-th position, connected anew."""
     moment = client.moments[index]
-    successor = VirtualClient(node, deepcopy(moment.state), client.channel)
+    successor = VirtualClient(node, copied(moment.state), client.channel)
     successor.delivered = list(moment.delivered)
     successor.moments = client.moments[: index + 1]
     position = moment.state.position
@@ -220,5 +274,8 @@ def resumed(client: VirtualClient, node: VirtualNode, index: int) -> VirtualClie
     return successor
 
 
+SETTINGS = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestDelivery = DeliveryMachine.TestCase
-TestDelivery.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestDelivery.settings = SETTINGS
+TestRecreatedTopic = RecreatedTopicMachine.TestCase
+TestRecreatedTopic.settings = SETTINGS
