@@ -110,7 +110,7 @@ class PartitionReader:
             await self._let_restart_go()
         is_due = self._must_change or self._demand.version != self._version
         if is_due and now - self._changed_at >= _CHANGE_INTERVAL:
-            await self._change_assignment(now)
+            await self._change_assignment()
         if self._assigned:
             await self._fetch(now)
         else:
@@ -161,7 +161,7 @@ class PartitionReader:
             del self._missing_until[topic]
             self._must_change = True
 
-    async def _change_assignment(self, now: float) -> None:
+    async def _change_assignment(self) -> None:
         """Assign what is wanted. Demand may change at every await: what is let go is looked at anew."""
         if self._is_doubtful:
             await self._look_at_topics()
@@ -177,7 +177,7 @@ class PartitionReader:
         await self._reader.assign(kept | starts)
         self._must_change = False
         self._version = version
-        self._changed_at = now
+        self._changed_at = time.monotonic()
         gone = self._assigned.keys() - wanted
         self._assigned = kept | starts
         for partition in gone:

@@ -46,6 +46,11 @@ class Account:
         """Offsets from ``first`` up to ``after`` will not be delivered, as was announced."""
         self._gaps.setdefault(partition, []).append((first, after))
 
+    def _restart(self, partition: int, offset: int) -> None:
+        """What was excused from ``offset`` on was the tail that is lost; other records will stand there."""
+        ranges = self._gaps.get(partition, ())
+        self._gaps[partition] = [(f, min(after, offset)) for f, after in ranges if f < offset]
+
     def is_excused(self, record: Published) -> bool:
         ranges = self._gaps.get(record.partition, ())
         return any(first <= record.offset < after for first, after in ranges)
@@ -114,13 +119,10 @@ class LatestAccount(Account):
                 self._claim(record, offset, moment)
 
     def truncated(self, partition: int, offset: int) -> None:
-        """The partition lost its tail: what was shown of it is void."""
-        self._judged[partition] = min(
-            self._judged.get(partition, 0), self._log.index(partition, offset)
-        )
-        for key, record in list(self.shown.items()):
-            if record.partition == partition and record.offset >= offset:
-                del self.shown[key]
+        """The partition lost its tail, or never had what this subscription stood at."""
+        index = self._log.index(partition, offset)
+        self._judged[partition] = min(self._judged.get(partition, 0), index)
+        self._restart(partition, offset)
 
     def left(self) -> Iterator[Finding]:
         """What was claimed and never came."""
@@ -215,7 +217,9 @@ class EveryAccount(Account):
             self._claimed[partition] = max(self._claimed.get(partition, 0), claimed)
 
     def truncated(self, partition: int, offset: int) -> None:
+        """The partition lost its tail, or never had what this subscription stood at."""
         index = self._log.index(partition, offset)
+        self._restart(partition, offset)
         self._shown[partition] = min(self._shown.get(partition, 0), index)
         self._claimed[partition] = min(self._claimed.get(partition, 0), index)
         self._last[partition] = min(self._last.get(partition, -1), offset - 1)

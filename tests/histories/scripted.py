@@ -160,6 +160,9 @@ class ScriptedClient:
     def status(self, state: str) -> None:
         self._message("status", {"sub": 1, "state": state, "age_ms": 0})
 
+    def unsubscribed(self, code: str) -> None:
+        self._message("unsubscribed", {"sub": 1, "code": code, "reason": ""})
+
     def frame(self, frame: bytes) -> None:
         """Any frame at all."""
         got = Got(
@@ -194,17 +197,16 @@ class ScriptedClient:
 def judge(
     log: ScriptedLog,
     *clients: ScriptedClient,
-    is_quiet: bool = True,
+    quiet_at: float | None = 0.0,
     run: Run | None = None,
     samples: tuple[Sample, ...] = (),
 ) -> tuple[Findings, list[Figures]]:
-    """What the checker says. ``is_quiet``: everybody had the time to come level."""
+    """What the checker says. ``quiet_at``: since when everybody has had the time to come level."""
     findings = Findings()
     held = build_log(log.entries)
     figures = []
     for client in clients:
         frames = Frames(memoryview(bytes(client.frames)), held)
-        quiet_at = 0.0 if is_quiet else None
         figures.append(walk(client.entries, frames, held, findings=findings, quiet_at=quiet_at))
     check_samples(samples, None if run is None else run.most_bytes, findings)
     return findings, figures

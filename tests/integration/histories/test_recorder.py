@@ -166,7 +166,7 @@ async def test_slow_reader_takes_bytes_at_its_rate(
 
 
 async def test_attempts_that_fail_are_written_down(gateway: Gateway, tmp_path: Path) -> None:
-    """Nobody listens, the handshake is refused, the server says no: then it stands."""
+    """Nobody listens, then the handshake is refused for good."""
     nobody = socket.create_server(("127.0.0.1", 0))
     closed = f"ws://127.0.0.1:{nobody.getsockname()[1]}/v1/ws"
     nobody.close()
@@ -210,16 +210,20 @@ async def test_client_that_reads_nothing_gets_everything_once_it_reads_again(
     gateway: Gateway, topics: MemoryTopics, tmp_path: Path
 ) -> None:
     recording = Recording(tmp_path / "part")
-    client = RecordingClient(
-        "one", lambda: gateway.ws, [Wanted("flights", mode="every")], recording=recording
+    deaf, witness = (
+        RecordingClient(
+            name, lambda: gateway.ws, [Wanted("flights", mode="every")], recording=recording
+        )
+        for name in ("deaf", "witness")
     )
-    async with running(client):
-        await eventually(lambda: client.is_ready)
-        client.pause_reading()
+    async with running(deaf), running(witness):
+        await eventually(lambda: deaf.is_ready and witness.is_ready)
+        deaf.pause_reading()
         await topics.publish("flights", "A/1", {"n": 1})
-        assert not stands_at(client, 0, 1)
-        client.resume_reading()
-        await eventually(lambda: stands_at(client, 0, 1))
+        await eventually(lambda: stands_at(witness, 0, 1))
+        assert not stands_at(deaf, 0, 1)
+        deaf.resume_reading()
+        await eventually(lambda: stands_at(deaf, 0, 1))
     recording.close()
 
 
