@@ -43,6 +43,22 @@ async def test_an_undecodable_record_is_passed_over_and_reported(
     assert read.undecodable == [RecordPosition(topic, 0, 3 + index) for index in sorted(broken)]
 
 
+async def test_undecodable_records_among_many_sound_ones_are_passed_over(
+    reading: Backend, reader: RecordReader
+) -> None:
+    """Python runs code that is warm another way, which once let half-made headers through: a crash."""
+    topic = new_topic(reading)
+    where = TopicPartition(topic, 0)
+    broken = set(range(0, 1000, 3))
+    await reading.seed_undecodable(numbered(topic, 1000), broken)
+    await reader.assign({where: 0})
+
+    read = await read_until(reader, lambda read: read.next_offsets.get(where) == 1000)
+
+    assert read.offsets() == [offset for offset in range(1000) if offset not in broken]
+    assert read.undecodable == [RecordPosition(topic, 0, offset) for offset in sorted(broken)]
+
+
 async def test_reading_may_begin_behind_an_undecodable_record_of_its_batch(
     reading: Backend, reader: RecordReader
 ) -> None:

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import methodcaller
 from typing import Any, TypeVar
 
 import confluent_kafka as ck
@@ -31,6 +32,9 @@ _BESIDE = {ck.KafkaError._AUTO_OFFSET_RESET, ck.KafkaError.OFFSET_OUT_OF_RANGE}
 _HARMLESS = _BROKEN_BATCH | {ck.KafkaError._PARTITION_EOF}
 _SLICE = 0.1
 _MAX_BATCH = 500
+_headers_of = methodcaller("headers")
+"""Where a name is no UTF-8 the client returns half-made headers with an error pending. CPython checks for that in
+every call but the specialised ones of warm code, which would go on with them, and crash."""
 
 
 class ConfluentReader:
@@ -177,7 +181,7 @@ class ConfluentReader:
     def _append(self, records: list[Record], message: _Message, tp: TopicPartition) -> None:
         try:
             records.append(_record(message, tp))
-        except (SystemError, UnicodeDecodeError):  # a header name; to ask twice would crash
+        except SystemError:  # a header name; to ask twice would crash
             self._skipped.append(RecordPosition(*tp, message.offset()))
 
     def _look(
@@ -316,7 +320,7 @@ def _where(message: _Message) -> TopicPartition:
 
 
 def _record(message: _Message, tp: TopicPartition) -> Record:
-    headers = message.headers()
+    headers = _headers_of(message)
     return Record(
         tp.topic,
         tp.partition,
