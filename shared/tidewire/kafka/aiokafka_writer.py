@@ -40,6 +40,7 @@ class AiokafkaWriter:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._partitions_by_topic: dict[str, int] = {}
+        self._asking: dict[str, asyncio.Lock] = {}
         self._turns: dict[TopicPartition, asyncio.Lock] = {}
         self._writes: set[asyncio.Future[None]] = set()
         self._renewing = asyncio.Lock()
@@ -74,11 +75,13 @@ class AiokafkaWriter:
             raise
 
     async def partitions_of(self, topic: str) -> int:
-        count = self._partitions_by_topic.get(topic)
-        if count is None:
-            count = await self._ask_partitions(topic)
-            self._partitions_by_topic[topic] = count
-        return count
+        # In turn: writes that wait for the first answer go on in the order in which they came.
+        async with self._asking.setdefault(topic, asyncio.Lock()):
+            count = self._partitions_by_topic.get(topic)
+            if count is None:
+                count = await self._ask_partitions(topic)
+                self._partitions_by_topic[topic] = count
+            return count
 
     async def flush(self) -> None:
         with translated(f"waiting for acknowledgements of {self._settings.bootstrap}"):
