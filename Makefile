@@ -8,6 +8,9 @@ SPEED ?=
 ONLY ?=
 SABOTAGE ?=
 SHORT ?=
+QUICK ?=
+PEERS ?=
+RECORD ?=
 PYTHON ?=
 VENV := .venv
 
@@ -26,7 +29,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup setup-dev setup-js setup-test run test test-js test-unit test-contract test-integration test-e2e \
-	drills bench-readers check format lint types layers lock clean
+	drills bench bench-check bench-readers check format lint types layers lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +61,13 @@ test-e2e: setup-test ## everything, in a real browser
 
 drills: setup-test ## faults on a real broker and real processes, some 15 minutes; ONLY=6,11 SABOTAGE=1 SHORT=1
 	PYTHONPATH=tests $(BIN)/python -m drills $(if $(ONLY),--only $(ONLY)) $(if $(SABOTAGE),--sabotage) $(if $(SHORT),--short)
+
+bench: setup-test ## the gateway beside limits and peers, 20 minutes; QUICK=1 (3 minutes) ONLY=B1,B7 PEERS=FILE RECORD=1
+	$(BIN)/python -m benchmarks.gateway $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers $(PEERS)) $(if $(RECORD),--record)
+
+bench-check: setup-test ## a quick run held against the recorded one: names each ratio that fell by more than 15 %
+	$(BIN)/python -m benchmarks.gateway --quick $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python -m benchmarks.gateway.check .tidewire/bench/quick.json benchmarks/gateway/results/quick.json
 
 bench-readers: setup-test ## what the Kafka reader costs, beside another client, some 15 minutes
 	$(BIN)/python -m benchmarks.readers

@@ -5,7 +5,7 @@ set -eu
 fail() { printf 'tidewire: %s\n' "$*" >&2; exit 2; }
 
 # program:Debian package
-wanted='chromium:chromium openssl:openssl java:openjdk-17-jre-headless mvn:maven redis-server:redis-server node:nodejs npm:npm'
+wanted='chromium:chromium openssl:openssl java:openjdk-17-jre-headless mvn:maven redis-server:redis-server node:nodejs npm:npm cc:build-essential'
 
 missing() {
   for pair in $wanted; do

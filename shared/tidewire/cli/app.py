@@ -6,13 +6,13 @@ import typer
 
 from .._version import __version__
 from ..errors import TidewireError
-from . import config, dev, publish, tail, token, topics
+from . import bench, config, dev, gateway, publish, tail, token, topics
 from .output import print_error, print_line
 
 __all__ = ["make_app", "run"]
 
 EXPLAINED = 2
-MODULES = (dev, publish, tail, topics, token, config)
+MODULES = (dev, gateway, publish, tail, topics, token, config, bench)
 
 
 def _tell_version(is_asked: bool) -> None:

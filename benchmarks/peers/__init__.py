@@ -1,0 +1,1 @@
+"""The limits and peers that the gateway is measured beside: one control protocol, one harness."""

@@ -1,0 +1,62 @@
+"""What peers need before their first start: a compiled program, installed packages."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tidewire.dev.kafka_jars import cache_dir, program
+
+from .errors import PeerError
+
+__all__ = ["compile_send_loop", "install_node_ws"]
+
+_SEND_LOOP = Path(__file__).with_name("send_loop")
+_FLAGS = ("-O2", "-Wall", "-Wextra", "-std=gnu11")
+_NO_COMPILER = "install a C compiler (gcc or clang, called cc)"
+_NO_NODE = "install Node.js 20 or later"
+_PATIENCE = 120.0
+
+
+def compile_send_loop() -> Path:
+    """The program in the user's cache; compiled where its sources have changed since."""
+    sources = sorted(_SEND_LOOP.glob("*.[ch]"))
+    state = hashlib.sha256(" ".join(_FLAGS).encode())
+    for source in sources:
+        state.update(source.read_bytes())
+    compiled = cache_dir() / "bench" / f"send_loop-{state.hexdigest()[:16]}"
+    if compiled.exists():
+        return compiled
+    compiler = program("cc", _NO_COMPILER)
+    compiled.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=compiled.parent) as folder:
+        fresh = Path(folder) / "send_loop"
+        units = [str(source) for source in sources if source.suffix == ".c"]
+        _run([compiler, *_FLAGS, "-o", str(fresh), *units], _SEND_LOOP)
+        fresh.replace(compiled)
+    return compiled
+
+
+def install_node_ws(folder: Path) -> None:
+    """``npm ci``, unless it was done for this lock file."""
+    lock = folder / "package-lock.json"
+    installed = folder / "node_modules" / ".package-lock.json"
+    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
+        return
+    npm = program("npm", _NO_NODE)
+    sys.stderr.write(f"installing {folder.name}'s packages (npm ci)\n")
+    _run([npm, "ci", "--silent", "--no-audit", "--no-fund"], folder)
+    os.utime(installed)
+
+
+def _run(command: list[str], folder: Path) -> None:
+    try:
+        done = subprocess.run(  # noqa: S603 - our own commands
+            command, cwd=folder, capture_output=True, text=True, check=False, timeout=_PATIENCE
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PeerError(f"{command[0]} did not end within {_PATIENCE:g} s") from error
+    if done.returncode:
+        raise PeerError(f"{command[0]} failed in {folder}:\n{done.stderr or done.stdout}")

@@ -1,0 +1,1 @@
+"""Measuring a running system: a load client that costs less than what it measures."""

@@ -1,0 +1,1 @@
+"""Measuring a system that runs, from outside: its nodes by address, its cost by process or metrics."""
