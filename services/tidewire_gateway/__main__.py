@@ -1,42 +1,133 @@
-"""Run one gateway node: ``python -m tidewire_gateway``, told by ``TIDEWIRE_GATEWAY__*``."""
+"""Run a gateway node, or several behind one port: ``python -m tidewire_gateway [--processes N]``."""
 
+import argparse
+import asyncio
+import contextlib
 import sys
+from collections.abc import Callable, Sequence
 
-import uvloop
+from structlog.contextvars import bind_contextvars
 
-from tidewire.config.listening import bind
+from tidewire.config.errors import ConfigError
+from tidewire.config.listening import bind, reserved
 from tidewire.config.settings import load_settings
+from tidewire.config.streams_file import load_streams
 from tidewire.errors import TidewireError
-from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader
+from tidewire.identity.keys import load_key
 from tidewire.telemetry.logging import configure_logging
 
-from .app import Clients, create_app
-from .server import serve
+from .processes.errors import UnusableNodeError
+from .processes.node_process import node_command
+from .processes.parent import die_with
+from .processes.plan import MOST_PROCESSES, plan_nodes
+from .processes.supervisor import Supervisor
 from .settings import PREFIX, GatewaySettings
 
 __all__ = ["main"]
 
 _UNUSABLE = 2
+_SERVICE = "tidewire-gateway"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code, 2 where the configuration cannot be used."""
-    try:
-        settings = load_settings(GatewaySettings)
-        configure_logging("gateway", dev=settings.dev, level=settings.log_level)
-        kafka = settings.named_kafka
-        app = create_app(
-            settings,
-            Clients(reader=lambda: ConfluentReader(kafka), admin=lambda: ConfluentAdmin(kafka)),
-        )
-        public = bind(settings.host, settings.port, f"{PREFIX}PORT")
-        internal = bind(settings.internal_host, settings.internal_port, f"{PREFIX}INTERNAL_PORT")
-    except TidewireError as error:
-        sys.stderr.write(f"tidewire-gateway: {error}\n")
-        return _UNUSABLE
-    with public, internal:
-        uvloop.run(serve(settings, app, public, internal))
+    options = _parse(arguments)
+    with contextlib.ExitStack() as held:
+        try:
+            serve = _prepare(options, held)
+        except TidewireError as error:
+            sys.stderr.write(f"{_SERVICE}: {error}\n")
+            return _UNUSABLE
+        try:
+            serve()
+        except UnusableNodeError:  # the node has said why
+            return _UNUSABLE
     return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        _SERVICE, description="Run a gateway node, told by TIDEWIRE_GATEWAY__… (environment, .env)."
+    )
+    parser.add_argument(
+        "--processes",
+        metavar="N",
+        default="1",
+        help=f"nodes behind the one public port, 1 to {MOST_PROCESSES}; default 1",
+    )
+    parser.add_argument("--child-of", metavar="PID", type=int, help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def _prepare(options: argparse.Namespace, held: contextlib.ExitStack) -> Callable[[], None]:
+    """What serves until it is told to end; ``held`` closes its sockets. Raises ``TidewireError``."""
+    processes = _number_of(options.processes)
+    if options.child_of is not None:
+        die_with(options.child_of)
+    settings = load_settings(GatewaySettings)
+    configure_logging("gateway", dev=settings.dev, level=settings.log_level)
+    if processes > 1:
+        return _prepare_several(settings, processes, held)
+    return _prepare_one(settings, held, is_one_of_several=options.child_of is not None)
+
+
+def _number_of(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= MOST_PROCESSES):
+        raise ConfigError(f"--processes {text} is not possible: give 1 to {MOST_PROCESSES}")
+    return int(text)
+
+
+def _prepare_one(
+    settings: GatewaySettings, held: contextlib.ExitStack, *, is_one_of_several: bool
+) -> Callable[[], None]:
+    import uvloop  # these are most of a node's start and memory; who supervises nodes needs none of them
+
+    from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader
+
+    from .app import Clients, create_app
+    from .descriptors import fit_connections, warn_of_shortage
+    from .server import serve
+
+    if is_one_of_several:
+        bind_contextvars(node=settings.node)  # their logs go to the same place
+    fitted = fit_connections(settings)
+    kafka = settings.named_kafka
+    app = create_app(
+        fitted,
+        Clients(reader=lambda: ConfluentReader(kafka), admin=lambda: ConfluentAdmin(kafka)),
+    )
+    public = held.enter_context(
+        bind(settings.host, settings.port, f"{PREFIX}PORT", is_shared=is_one_of_several)
+    )
+    internal = held.enter_context(
+        bind(settings.internal_host, settings.internal_port, f"{PREFIX}INTERNAL_PORT")
+    )
+
+    def serve_node() -> None:
+        warn_of_shortage(settings, fitted)
+        uvloop.run(serve(fitted, app, public, internal, is_one_of_several=is_one_of_several))
+
+    return serve_node
+
+
+def _prepare_several(
+    settings: GatewaySettings, processes: int, held: contextlib.ExitStack
+) -> Callable[[], None]:
+    load_streams(settings.streams)  # what all of them would fail for is told once
+    if settings.token_key_file is not None:
+        load_key(settings.token_key_file)
+    port = held.enter_context(reserved(settings.host, settings.port, f"{PREFIX}PORT"))
+    plans = plan_nodes(settings, port, processes)
+
+    async def serve() -> None:
+        await Supervisor(
+            plans,
+            node_command(),
+            drain_time=settings.drain_delay + settings.drain_window,
+            is_ready_told=settings.ready_json,
+        ).run()
+
+    return lambda: asyncio.run(serve())
 
 
 if __name__ == "__main__":

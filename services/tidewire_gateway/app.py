@@ -20,7 +20,7 @@ from tidewire.telemetry.metrics import create_metrics
 from .core.history import History
 from .daemon_call import call_in_daemon_thread
 from .drain import Drain
-from .endpoint import make_router
+from .endpoint import make_route
 from .instruments import Instruments
 from .node import Node
 from .routes import make_one_off_router
@@ -68,10 +68,15 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
             instruments=instruments,
         )
         app.state.node = node
-        app.include_router(make_router(node))
+        app.router.routes.append(make_route(node))
         app.include_router(make_one_off_router(node.one_off, node.verify, instruments))
         _serve_files(app, settings)
-        drain = Drain(node, delay=settings.drain_delay, window=settings.drain_window)
+        drain = Drain(
+            node,
+            delay=settings.drain_delay,
+            window=settings.drain_window,
+            on_moving=lambda: _call(app.state.stop_listening),
+        )
         app.state.drain = drain
         tasks = [asyncio.create_task(node.run()), asyncio.create_task(drain.run())]
         for task in tasks:
@@ -98,6 +103,7 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
     app.state.node = None
     app.state.failure = None
     app.state.stop = None
+    app.state.stop_listening = None
     app.state.drain = None
     return app
 
@@ -171,8 +177,12 @@ def _stop(app: FastAPI, task: asyncio.Task[None]) -> None:
     if task.cancelled():
         return
     app.state.failure = app.state.failure or task.exception()
-    if app.state.stop is not None:
-        app.state.stop()
+    _call(app.state.stop)
+
+
+def _call(callback: Callable[[], None] | None) -> None:
+    if callback is not None:
+        callback()
 
 
 def _serve_files(app: FastAPI, settings: GatewaySettings) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tidewire.protocol.codes import CloseCode
@@ -33,12 +34,18 @@ class DrainPlan:
 
 
 class Drain:
-    """`begin` may come from a signal or a request; `run` waits for it and returns once the node may end."""
+    """`begin` may come from a signal or a request; `run` waits for it and returns once the node may end.
 
-    def __init__(self, node: Node, *, delay: float, window: float) -> None:
+    ``on_moving`` is called when the first clients are about to be moved.
+    """
+
+    def __init__(
+        self, node: Node, *, delay: float, window: float, on_moving: Callable[[], None]
+    ) -> None:
         self._node = node
         self._delay = delay
         self._window = window
+        self._on_moving = on_moving
         self._loop = asyncio.get_running_loop()
         self._begun = asyncio.Event()
 
@@ -66,6 +73,7 @@ class Drain:
         )
         await asyncio.sleep(self._delay)
         node.drain_stage = DrainStage.MOVING
+        self._on_moving()
         told = len(node.connections)
         closed_before = node.closes[CloseCode.SHUTTING_DOWN]
         await self._move()

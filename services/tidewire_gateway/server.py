@@ -15,8 +15,8 @@ from fastapi import FastAPI
 from tidewire.config.listening import url_of
 from tidewire.telemetry.logging import get_logger
 
-from .adopted import AdoptableProtocol
 from .app import create_internal_app
+from .handshake import AdoptableProtocol, PublicHttp
 from .settings import GatewaySettings
 
 __all__ = ["Server", "public_config", "serve"]
@@ -41,15 +41,28 @@ class Server(uvicorn.Server):
         if self.started and self._on_started is not None:
             self._on_started()
 
+    def stop_listening(self) -> None:
+        """New connections go to others that listen on the port; those there are stay."""
+        for server in self.servers:
+            server.close()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
 async def serve(
-    settings: GatewaySettings, app: FastAPI, public: socket.socket, internal: socket.socket
+    settings: GatewaySettings,
+    app: FastAPI,
+    public: socket.socket,
+    internal: socket.socket,
+    *,
+    is_one_of_several: bool = False,
 ) -> None:
     """Serve until SIGTERM has drained the node; SIGINT and a second SIGTERM end it at once.
+
+    One of several behind the same port may get SIGTERM from the process above it and from whoever sent
+    it to all of them: for it a second one means nothing. It leaves the port to the others once it moves its clients.
 
     The internal server is up first and ends last. Raises what ended one of the node's tasks, if that is
     why it stops.
@@ -65,7 +78,8 @@ async def serve(
     loop = asyncio.get_running_loop()
 
     def drain() -> None:
-        loop.add_signal_handler(signal.SIGTERM, stop)
+        if not is_one_of_several:
+            loop.add_signal_handler(signal.SIGTERM, stop)
         if app.state.drain is None:
             stop()
         else:
@@ -74,6 +88,8 @@ async def serve(
     loop.add_signal_handler(signal.SIGTERM, drain)
     loop.add_signal_handler(signal.SIGINT, stop)
     app.state.stop = stop
+    if is_one_of_several:
+        app.state.stop_listening = public_server.stop_listening
     internal_task = asyncio.create_task(internal_server.serve(sockets=[internal]))
     try:
         await public_server.serve(sockets=[public])
@@ -92,7 +108,7 @@ def public_config(app: FastAPI, settings: GatewaySettings) -> uvicorn.Config:
         ws_max_size=settings.limits.max_frame_in,
         ws_ping_interval=None,
         ws_per_message_deflate=False,
-        http="httptools",
+        http=PublicHttp,
         loop="uvloop",
         lifespan="on",
         access_log=False,

@@ -1,12 +1,15 @@
 """Where a service listens: the socket is bound before anything else starts."""
 
+import contextlib
 import errno
 import ipaddress
 import socket
+import sys
+from collections.abc import Iterator
 
 from .errors import ConfigError
 
-__all__ = ["bind", "is_loopback", "url_of"]
+__all__ = ["bind", "is_loopback", "reserved", "url_of"]
 
 _BACKLOG = 2048
 
@@ -21,32 +24,72 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def bind(host: str, port: int, variable: str) -> socket.socket:
-    """A listening TCP socket; port 0 takes a free one.
+def bind(host: str, port: int, variable: str, *, is_shared: bool = False) -> socket.socket:
+    """A listening TCP socket; port 0 takes a free one, ``is_shared`` one that is `reserved`.
 
     Raises ``ConfigError`` that names ``variable``, the setting of the port, and the cure.
     """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as e:
-        raise ConfigError(f"{host}: cannot listen there: {e.strerror}; name an address") from None
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
+    with _explained(host, port, variable), contextlib.ExitStack() as opened:
+        sock = opened.enter_context(_bound(host, port, is_shared=is_shared))
         sock.listen(_BACKLOG)
-    except OSError as e:
-        sock.close()
-        raise ConfigError(_why_not(host, port, variable, e)) from None
-    sock.setblocking(False)
-    return sock
+        sock.setblocking(False)
+        opened.pop_all()
+        return sock
+
+
+@contextlib.contextmanager
+def reserved(host: str, port: int, variable: str) -> Iterator[int]:
+    """A port for several processes that each `bind` it shared; port 0 takes a free one. Linux only.
+
+    Whoever listens there at the beginning, shared or not, is an error, and so is another reservation
+    of the same address and port until the block ends: of two, exactly one succeeds. Who wants the port for
+    itself gets its own error as soon as one of the processes listens; should it be faster than all of them,
+    they get theirs. A program of the same user that shares ports itself cannot be kept away.
+
+    Raises ``ConfigError`` like `bind`.
+    """
+    if not sys.platform.startswith("linux"):
+        raise ConfigError("several processes behind one port need Linux: start one process")
+    with contextlib.ExitStack() as kept:
+        with _explained(host, port, variable):
+            held = kept.enter_context(_bound(host, port, is_shared=True))
+        address, number = held.getsockname()[:2]
+        with _explained(host, number, variable):
+            lock = kept.enter_context(socket.socket(socket.AF_UNIX))
+            lock.bind(f"\0tidewire {address} {number}")
+            _bound(host, number).close()
+        yield number
 
 
 def url_of(sock: socket.socket, scheme: str = "http") -> str:
     host, port = sock.getsockname()[:2]
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _bound(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+@contextlib.contextmanager
+def _explained(host: str, port: int, variable: str) -> Iterator[None]:
+    try:
+        yield
+    except socket.gaierror as e:
+        raise ConfigError(f"{host}: cannot listen there: {e.strerror}; name an address") from None
+    except OSError as e:
+        raise ConfigError(_why_not(host, port, variable, e)) from None
 
 
 def _why_not(host: str, port: int, variable: str, error: OSError) -> str:

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Generic, Protocol, TypeVar
 
+from ..restarts import STEADY_AFTER, longest_pause
 from .errors import ChildFailedError
 from .parts import NodePorts, ports_of
 from .running import Node, node_of, ready_of
 
-__all__ = ["GatewayNode", "NodeEvents", "NodeProcess", "NodeState", "longest_pause"]
+__all__ = ["GatewayNode", "NodeEvents", "NodeProcess", "NodeState"]
 
-FIRST_PAUSE: Final = 0.5
-MOST_PAUSE: Final = 8.0
 MOST_ATTEMPTS: Final = 8
-STEADY_AFTER: Final = 20.0
 START_TIMEOUT: Final = 60.0
 
 
@@ -38,11 +36,6 @@ class NodeState(StrEnum):
     STARTING = "starting"
     RUNNING = "running"
     PAUSING = "pausing"
-
-
-def longest_pause(attempts: int) -> float:
-    """Seconds before start number ``attempts`` after a failure, at most."""
-    return float(min(MOST_PAUSE, FIRST_PAUSE * 2 ** (attempts - 1)))
 
 
 @dataclass(frozen=True, slots=True)

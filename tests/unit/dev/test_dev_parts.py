@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidewire.dev.data_dir import DataDir
-from tidewire.dev.gateway_node import MOST_PAUSE, longest_pause
 from tidewire.dev.parts import (
     DRAIN_WINDOW,
     Common,
@@ -91,8 +90,3 @@ def test_ready_line_is_found_once_it_is_whole(noise: str, cut: int) -> None:
     assert whole is not None
     assert node_of(whole) == Node("w", "h", "i", 1)
     assert ready_of(f"{noise}\n{line[: min(cut, len(line) - 1)]}") is None
-
-
-@given(st.integers(1, 50))
-def test_pauses_grow_up_to_a_bound(attempts: int) -> None:
-    assert 0 < longest_pause(attempts) <= longest_pause(attempts + 1) <= MOST_PAUSE

@@ -9,9 +9,7 @@ from tidewire.dev.data_dir import DataDir, claimed
 from tidewire.dev.errors import ChildFailedError, DataDirError
 from tidewire.dev.gateway_node import (
     MOST_ATTEMPTS,
-    MOST_PAUSE,
     START_TIMEOUT,
-    STEADY_AFTER,
     GatewayNode,
     NodeEvents,
     NodeState,
@@ -19,6 +17,7 @@ from tidewire.dev.gateway_node import (
 from tidewire.dev.parts import NodePorts
 from tidewire.dev.processes import telling
 from tidewire.dev.running import Node
+from tidewire.restarts import MOST_PAUSE, STEADY_AFTER
 
 
 class Process:
