@@ -1,27 +1,29 @@
-"""A WebSocket that outlives its ASGI call.
+"""A WebSocket that outlives its ASGI call: what is left of it once the handshake is done.
 
-The endpoint accepts the handshake through FastAPI like any route, hands the connection to an adopter and
-returns; from then on there is no task and no queue for it. Inbound frames are still parsed by the library
-(pings, fragments, close and UTF-8 stay its business); outbound, ready frames go straight to the transport.
-This touches internals of uvicorn: the supported range is pinned, and a contract test holds it to them.
+There is no task and no queue for it. Inbound frames are still parsed by the library (pings, fragments, close
+and UTF-8 stay its business); outbound, ready frames go straight to the transport.
 """
 
-from typing import Any, Protocol, cast
+import asyncio
+from typing import Protocol, cast
 
-from uvicorn.protocols.utils import ClientDisconnected
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
+from websockets.frames import Frame, Opcode
+from websockets.server import ServerProtocol
 
-__all__ = ["EXTENSION", "AdoptableProtocol", "Adopter"]
+__all__ = ["AdoptedWebSocket", "Adopter"]
 
-EXTENSION = "tidewire.connection"
 _CLOSE_TIMEOUT = 5.0
 _INVALID_UTF8 = 1007
-_INTERNAL_ERROR = 1011
 
 
 class Adopter(Protocol):
     """Who takes a connection over; every call comes from the event loop."""
+
+    def on_reading(self) -> None:
+        """Bytes have arrived: the calls for what they hold follow, and then `on_read`."""
+        ...
+
+    def on_read(self) -> None: ...
 
     def on_text(self, data: bytes) -> None: ...
 
@@ -50,52 +52,62 @@ class Adopter(Protocol):
         ...
 
 
-class AdoptableProtocol(WebSocketsSansIOProtocol):
-    """Puts itself into ``scope["extensions"]`` so that the endpoint can have it adopted."""
+class AdoptedWebSocket(asyncio.Protocol):
+    """Takes the place of the protocol that shook hands; ``connections`` are those the server shuts down."""
 
-    adopter: Adopter | None = None
+    __slots__ = (
+        "_adopter",
+        "_close_timer",
+        "_connections",
+        "_is_lost",
+        "_is_text",
+        "_parts",
+        "close_sent",
+        "conn",
+        "loop",
+        "transport",
+    )
 
-    async def run_asgi(self) -> None:
-        cast(dict[str, Any], self.scope["extensions"])[EXTENSION] = self
-        try:
-            await self.app(self.scope, self.receive, self.send)
-        except ClientDisconnected:
-            self.transport.close()
-            return
-        except Exception:
-            self.logger.exception("exception in the WebSocket endpoint")
-            self._fail()
-            return
-        if self.adopter is None:
-            self._end_unadopted()
-        else:
-            self._free_handshake()
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        conn: ServerProtocol,
+        connections: set[asyncio.Protocol],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.transport = transport
+        self.conn = conn
+        self.loop = loop
+        self.close_sent = False
+        self._adopter: Adopter | None = None
+        self._connections = connections
+        self._is_lost = False
+        self._is_text = False
+        self._parts: list[bytes] | None = None  # of a message that is not complete
+        self._close_timer: asyncio.TimerHandle | None = None
 
-    def adopt(self, adopter: Adopter) -> None:
-        """Hand the accepted connection to ``adopter``, with whatever has arrived meanwhile."""
-        waiting, self.queue = self.queue, cast(Any, None)
-        self.adopter = adopter
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
-        while not waiting.empty():
-            event = cast(dict[str, Any], waiting.get_nowait())
-            if event["type"] == "websocket.receive":
-                text = event.get("text")
-                adopter.on_binary() if text is None else adopter.on_text(text.encode())
-            elif event["type"] == "websocket.disconnect" and not self.disconnected:
-                self.transport.close()
-        if self.disconnected:
-            adopter.on_lost()
+    def begin(self, adopter: Adopter, parts: list[bytes], *, is_text: bool) -> None:
+        """Tell ``adopter`` everything from here on; ``parts`` is the message whose end has not come yet."""
+        self._adopter = adopter
+        self._parts = parts or None
+        self._is_text = is_text
+        self._connections.add(self)
+        self.transport.set_protocol(self)
 
     def close(self, code: int, reason: str) -> None:
         """Begin the closing handshake; the transport ends with it or after a few seconds."""
-        if self.close_sent or self.disconnected or self.transport.is_closing():
+        if self.close_sent or self._is_lost or self.transport.is_closing():
             return
         self.conn.send_close(code, reason)
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        self._write_answers()
         self.close_sent = True
         self._abort_later()
+
+    def fail(self, code: int, reason: str) -> None:
+        """Close because of what the adopter does not know of."""
+        if self._adopter is not None:
+            self._adopter.on_closing()
+        self.close(code, reason)
 
     def abort(self) -> None:
         """End the connection at once: no close frame can pass a full socket."""
@@ -104,7 +116,7 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
     def ping(self, nonce: bytes) -> None:
         if not (self.close_sent or self.transport.is_closing()):
             self.conn.send_ping(nonce)
-            self.transport.write(b"".join(self.conn.data_to_send()))
+            self._write_answers()
 
     def pause_reading(self) -> None:
         if not self.transport.is_closing():
@@ -114,104 +126,100 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
         if not self.transport.is_closing():
             self.transport.resume_reading()
 
-    # Overridden, for an adopted connection only
+    # What the transport and the server tell
 
-    def send_receive_event_to_app(self) -> None:
-        if self.adopter is None:
-            super().send_receive_event_to_app()
+    def data_received(self, data: bytes) -> None:
+        self.conn.receive_data(data)
+        if self.conn.parser_exc is not None:
+            self._end()
             return
-        data, self.frames = b"".join(self.frames), []
-        if self.close_sent:
-            return
-        if self.curr_msg_data_type != "text":
-            self.adopter.on_binary()
-        elif _is_utf8(data):
-            self.adopter.on_text(data)
-        else:
-            self.adopter.on_closing()
-            self.close(_INVALID_UTF8, "invalid UTF-8")
-
-    def handle_pong(self, event: Frame) -> None:
-        if self.adopter is not None:
-            self.adopter.on_pong(bytes(event.data))
-
-    def handle_close(self, event: Frame) -> None:
-        if self.adopter is None:
-            super().handle_close(event)
-            return
-        self._end()
+        adopter = self._adopter
+        assert adopter is not None
+        adopter.on_reading()
+        try:
+            for frame in self.conn.events_received():
+                self._receive(cast(Frame, frame), adopter)
+        finally:
+            adopter.on_read()
 
     def eof_received(self) -> None:
-        if self.adopter is not None:
-            self._end()
-
-    def handle_parser_exception(self) -> None:
-        if self.adopter is None:
-            super().handle_parser_exception()
-            return
         self._end()
 
     def pause_writing(self) -> None:
-        super().pause_writing()
-        if self.adopter is not None:
-            self.adopter.on_overfull()
+        if self._adopter is not None:
+            self._adopter.on_overfull()
 
     def resume_writing(self) -> None:
-        super().resume_writing()
-        if self.adopter is not None:
-            self.adopter.on_emptied()
+        if self._adopter is not None:
+            self._adopter.on_emptied()
 
     def shutdown(self) -> None:
-        if self.adopter is None:
-            super().shutdown()
-        else:
-            self.adopter.on_shutdown()
-            self.transport.close()
+        """The server ends (uvicorn calls this)."""
+        if self._adopter is not None:
+            self._adopter.on_shutdown()
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.adopter is None:
-            super().connection_lost(exc)
-            return
-        self.connections.discard(self)
-        self.disconnected = True
-        if self.close_timer is not None:
-            self.close_timer.cancel()
-            self.close_timer = None
-        self.adopter.on_lost()
+        self._connections.discard(self)
+        self._is_lost = True
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+            self._close_timer = None
+        # Those that refer to one another are freed now, not by the collector.
+        self.conn.parser.close()
+        adopter, self._adopter = self._adopter, None
+        if adopter is not None:
+            adopter.on_lost()
+
+    # Frames
+
+    def _receive(self, frame: Frame, adopter: Adopter) -> None:
+        opcode = frame.opcode
+        if opcode is Opcode.PONG:
+            adopter.on_pong(bytes(frame.data))
+        elif opcode is Opcode.PING:
+            self._write_answers()
+        elif opcode is Opcode.CLOSE:
+            self._end()
+        else:
+            self._receive_data(frame, adopter)
+
+    def _receive_data(self, frame: Frame, adopter: Adopter) -> None:
+        if frame.opcode is not Opcode.CONT:
+            self._is_text = frame.opcode is Opcode.TEXT
+        data = bytes(frame.data)
+        if self._parts is not None or not frame.fin:
+            self._parts = self._parts or []
+            self._parts.append(data)
+            if not frame.fin:
+                return
+            data, self._parts = b"".join(self._parts), None
+        if not self.close_sent:
+            self._receive_message(data, adopter)
+
+    def _receive_message(self, data: bytes, adopter: Adopter) -> None:
+        if not self._is_text:
+            adopter.on_binary()
+        elif _is_utf8(data):
+            adopter.on_text(data)
+        else:
+            self.fail(_INVALID_UTF8, "invalid UTF-8")
 
     def _end(self) -> None:
         """Write what the library still has to say, and close; a full socket is not waited for long."""
-        assert self.adopter is not None
-        self.adopter.on_closing()
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self._adopter is not None:
+            self._adopter.on_closing()
+        self._write_answers()
         self.close_sent = True
         self._abort_later()
         self.transport.close()
 
+    def _write_answers(self) -> None:
+        self.transport.write(b"".join(self.conn.data_to_send()))
+
     def _abort_later(self) -> None:
-        if self.close_timer is None:
-            self.close_timer = self.loop.call_later(_CLOSE_TIMEOUT, self.transport.abort)
-
-    def _fail(self) -> None:
-        """The endpoint broke: 500 before the upgrade, 1011 after it."""
-        self.send_500_response()
-        if self.adopter is not None:
-            self.adopter.on_closing()
-            self.close(_INTERNAL_ERROR, "internal error")
-        else:
-            self.transport.close()
-
-    def _end_unadopted(self) -> None:
-        if not self.handshake_complete and self.initial_response is None:
-            self.logger.error("ASGI callable returned without completing handshake.")
-            self.send_500_response()
-        if self.close_timer is None:
-            self.transport.close()
-
-    def _free_handshake(self) -> None:
-        """Let go of what only the ASGI call needed: it is most of a connection's memory."""
-        unused = cast(Any, self)
-        unused.scope = unused.request = unused.response = None
+        if self._close_timer is None:
+            self._close_timer = self.loop.call_later(_CLOSE_TIMEOUT, self.transport.abort)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -3,7 +3,7 @@
 import random
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tidewire.identity.errors import ExpiredTokenError, IdentityError
 from tidewire.identity.tokens import Identity
@@ -19,7 +19,7 @@ from tidewire.protocol.server_frames import (
     encode_welcome,
 )
 
-from .adopted import AdoptableProtocol
+from .adopted import AdoptedWebSocket
 from .core.heartbeat import Beat, Heartbeat
 from .core.session import (
     Action,
@@ -40,6 +40,10 @@ __all__ = ["Connection"]
 _NONCE_BYTES = 4
 _HEARTBEAT_BYTES = 1024
 """More than an interval's pings are, as frames and as messages."""
+_LARGE = 4096
+_MANY = 16
+"""So large, or so many, answers are written without waiting for further ones: 64 KB at the most are gathered."""
+_NEVER = float("inf")
 _OLD = "connection age"
 
 
@@ -52,7 +56,10 @@ class Connection:
     __slots__ = (
         "_acknowledged_at_beat",
         "_beat_at",
+        "_due_at",
+        "_gathered",
         "_heartbeat",
+        "_is_gathering",
         "_loop",
         "_moves_because",
         "_node",
@@ -68,7 +75,7 @@ class Connection:
         "write",
     )
 
-    def __init__(self, protocol: AdoptableProtocol, node: Node, token: str | None) -> None:
+    def __init__(self, protocol: AdoptedWebSocket, node: Node, token: str | None) -> None:
         self._protocol = protocol
         self._node = node
         self._token = token
@@ -78,7 +85,9 @@ class Connection:
         self.subscriptions: dict[int, Subscription] = {}
         limits = node.limits
         self.pressure = PressureGauge(protocol.transport, self, limits, self._loop)
-        self.write = self.pressure.write
+        self.write: Callable[[bytes], None] = self.pressure.write
+        self._is_gathering = False
+        self._gathered: list[bytes] | None = None
         now = self._loop.time()
         spread = 1 + limits.connection_age_jitter * random.uniform(-1, 1)  # noqa: S311 - jitter
         self._session = Session(limits, now, age=limits.connection_age * spread)
@@ -87,10 +96,22 @@ class Connection:
         self._replied_at = now
         self._moves_because = ""
         self._acknowledged_at_beat = 0
-        self._timer = self._loop.call_at(self._next_due(), self._on_timer)
+        self._due_at = self._next_due()
+        self._timer = self._loop.call_at(self._due_at, self._on_timer)
         node.opened(self)
 
     # What the socket tells
+
+    def on_reading(self) -> None:
+        if self.pressure.is_calm:
+            self._is_gathering = True
+            self.write = self._gather
+
+    def on_read(self) -> None:
+        if self._is_gathering:
+            self._is_gathering = False
+            self.write = self.pressure.write
+        self._write_gathered()
 
     def on_text(self, data: bytes) -> None:
         self._heartbeat.sign_of_life()
@@ -111,6 +132,7 @@ class Connection:
         self.pressure.emptied()
 
     def on_closing(self) -> None:
+        self._write_gathered()
         self._timer.cancel()
         self.pressure.end()
         self._session.closed()
@@ -134,6 +156,7 @@ class Connection:
 
     def drained(self) -> None:
         self.is_congested = False
+        self._is_gathering = False
         self.write = self.pressure.write_on_trial
         self._protocol.resume_reading()
         self._heartbeat.sign_of_life()
@@ -155,7 +178,10 @@ class Connection:
         With a ``probe_window``, also in the kernel, if anything was written within so many seconds.
         """
         is_probed = probe_window > 0 and self._has_written_since(now - probe_window)
-        return self.pressure.sweep(now, is_probed=is_probed)
+        pressure = self.pressure
+        if is_probed or pressure.is_suspect or pressure.buffered():
+            return pressure.sweep(now, is_probed=is_probed)
+        return 0
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Begin the closing handshake; nothing is pushed from here on."""
@@ -253,6 +279,19 @@ class Connection:
         self._node.instruments.handshake(outcome)
         self.close(code, reason)
 
+    def _gather(self, data: bytes) -> None:
+        """Several small answers to what came in one read make one write: it costs more than they do."""
+        if self._gathered is None:
+            self._gathered = []
+        self._gathered.append(data)
+        if len(data) >= _LARGE or len(self._gathered) >= _MANY:
+            self._write_gathered()
+
+    def _write_gathered(self) -> None:
+        if self._gathered is not None:
+            gathered, self._gathered = self._gathered, None
+            self.pressure.write(b"".join(gathered))
+
     def _reply(self, payload: bytes) -> None:
         self._replied_at = self._loop.time()
         self.write(text_frame(payload))
@@ -263,12 +302,16 @@ class Connection:
         return min(self._session.next_deadline()[0], self._beat_at)
 
     def _schedule(self) -> None:
-        self._timer.cancel()
-        if self._session.state is SessionState.CLOSED:
+        """Look at the deadlines in time; earlier than needed is not undone, it costs one look."""
+        due_at = self._next_due()
+        if due_at >= self._due_at or self._session.state is SessionState.CLOSED:
             return
-        self._timer = self._loop.call_at(self._next_due(), self._on_timer)
+        self._timer.cancel()
+        self._due_at = due_at
+        self._timer = self._loop.call_at(due_at, self._on_timer)
 
     def _on_timer(self) -> None:
+        self._due_at = _NEVER
         now = self._loop.time()
         if now >= self._beat_at:
             self._beat(now)
@@ -318,7 +361,7 @@ class Connection:
             self.go_away(self._node.limits.goaway_window, _OLD)
 
 
-def _close_code(protocol: AdoptableProtocol) -> int:
+def _close_code(protocol: AdoptedWebSocket) -> int:
     """The code that ended the connection, 1006 where none did."""
     close = protocol.conn.close_sent or protocol.conn.close_rcvd
     return 1006 if close is None else close.code

@@ -3,17 +3,20 @@
 import random
 from typing import Any, Final, cast
 
-from fastapi import APIRouter, WebSocket
+from fastapi import WebSocket
 from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers, QueryParams
+from starlette.routing import WebSocketRoute
+from starlette.types import Receive, Scope, Send
 
 from tidewire.protocol.codes import SUBPROTOCOL
 
-from .adopted import EXTENSION, AdoptableProtocol
 from .connection import Connection
 from .core.admission import Overload
+from .handshake import EXTENSION, AdoptableProtocol
 from .node import Node
 
-__all__ = ["make_router"]
+__all__ = ["make_route"]
 
 _BEARER_SUBPROTOCOL = "tidewire.bearer."
 _TOKEN_PARAMETERS = frozenset({"token", "access_token", "bearer", "jwt", "authorization"})
@@ -28,46 +31,59 @@ _DETAILS: Final = {
 }
 
 
-def make_router(node: Node) -> APIRouter:
-    """Routes of the public port that belong to the protocol."""
-    router = APIRouter()
+def make_route(node: Node) -> WebSocketRoute:
+    """The public route: a plain one of Starlette's, since nothing needs to be injected into it."""
+    return WebSocketRoute("/v1/ws", _Entrance(node))
 
-    @router.websocket("/v1/ws")
-    async def connect(websocket: WebSocket) -> None:
-        refusal = _refusal(websocket)
+
+class _Entrance:
+    """ASGI application of the public route."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        node = self._node
+        refusal = _refusal(scope)
         if refusal is not None:
             node.instruments.handshake("refused")
-            await websocket.send_denial_response(_bad_request(refusal))
+            await WebSocket(scope, receive, send).send_denial_response(_bad_request(refusal))
             return
         overload = node.overload()
         if overload is not None:
             node.instruments.handshake(overload)
-            await websocket.send_denial_response(_unavailable(overload))
+            await WebSocket(scope, receive, send).send_denial_response(_unavailable(overload))
             return
-        offered = websocket.scope["subprotocols"]
-        token = _token(websocket, offered)
-        await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
-        protocol = cast(AdoptableProtocol, websocket.scope["extensions"][EXTENSION])
-        protocol.adopt(Connection(protocol, node, token))
+        offered = scope["subprotocols"]
+        token = _token(scope, offered)
+        await receive()  # websocket.connect
+        await send(
+            {
+                "type": "websocket.accept",
+                "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None,
+                "headers": (),
+            }
+        )
+        protocol = cast(AdoptableProtocol, scope["extensions"][EXTENSION])
+        protocol.adopt(lambda adopted: Connection(adopted, node, token))
 
-    return router
 
-
-def _refusal(websocket: WebSocket) -> str | None:
+def _refusal(scope: Scope) -> str | None:
     """Why the handshake cannot be accepted, if so."""
-    if not _TOKEN_PARAMETERS.isdisjoint(name.lower() for name in websocket.query_params):
+    query = QueryParams(scope["query_string"]) if scope["query_string"] else ()
+    if not _TOKEN_PARAMETERS.isdisjoint(name.lower() for name in query):
         return (
             "a token in the URL ends up in logs: send it in hello, in the subprotocol "
             "tidewire.bearer.<token> or in an Authorization header"
         )
-    offered = websocket.scope["subprotocols"]
+    offered = scope["subprotocols"]
     if offered and SUBPROTOCOL not in offered:
         return f"offer the subprotocol {SUBPROTOCOL}"
     return None
 
 
-def _token(websocket: WebSocket, offered: list[str]) -> str | None:
-    scheme, _, credentials = websocket.headers.get("authorization", "").partition(" ")
+def _token(scope: Scope, offered: list[str]) -> str | None:
+    scheme, _, credentials = Headers(scope=scope).get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and credentials:
         return credentials.strip()
     for subprotocol in offered:

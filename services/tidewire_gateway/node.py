@@ -22,6 +22,7 @@ from .delivery import Delivery
 from .fanout import Fanout
 from .ingest import Ingest
 from .instruments import Instruments
+from .known_tokens import KnownTokens
 from .membership import Membership
 from .one_off import OneOffReads
 from .reader import PartitionReader
@@ -63,7 +64,7 @@ class Node:
         self.drain_stage = DrainStage.SERVING
         self._unwelcomed: set[Connection] = set()
         self._vitals = Vitals(instruments)
-        self._verifier = verifier
+        self._tokens = None if verifier is None else KnownTokens(verifier)
         self._loop = asyncio.get_running_loop()
         self._streams = streams
         index = FeedIndex(max_window_bytes=limits.max_frame_out // 2)
@@ -142,11 +143,11 @@ class Node:
 
     def verify(self, token: str) -> Identity:
         """Whom a token speaks for; raises ``IdentityError``."""
-        if self._verifier is None:
+        if self._tokens is None:
             raise InvalidTokenError(
                 "this node has no key to check tokens with; connect without one"
             )
-        return self._verifier.verify(token)
+        return self._tokens.verify(token)
 
     def overload(self) -> Overload | None:
         """Why nobody new is accepted; None where somebody is."""

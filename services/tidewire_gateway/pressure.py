@@ -33,7 +33,6 @@ class PressureGauge:
     """Costs a call of ``buffered`` per sweep while nothing is unsent; one timer while something is for too long."""
 
     __slots__ = (
-        "_is_over",
         "_listener",
         "_loop",
         "_pressure",
@@ -41,6 +40,7 @@ class PressureGauge:
         "_timer",
         "_transport",
         "buffered",
+        "is_suspect",
         "write",
     )
 
@@ -52,12 +52,13 @@ class PressureGauge:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._transport = transport
-        self._listener = listener
+        self._listener: PressureListener | None = listener
         self._loop = loop
         self._queue = SendQueue(transport, high_water=limits.high_water)
         self._pressure = Pressure(limits.high_water, limits.unsent_timeout, limits.stall_timeout)
         self._timer: asyncio.TimerHandle | None = None
-        self._is_over = False
+        self.is_suspect = False
+        """Bytes were unsent at the last sweep: the next one has to look, even if none are buffered."""
         self.buffered: Callable[[], int] = self._queue.buffered
         """Bytes that wait in this process."""
         self.write: Callable[[bytes], None] = transport.write
@@ -70,14 +71,15 @@ class PressureGauge:
     def sweep(self, now: float, *, is_probed: bool) -> int:
         """Look at a calm connection if something is unsent or ``is_probed``; the bytes that are buffered."""
         buffered = self.buffered()
-        is_due = buffered or is_probed or self._pressure.is_suspect
-        if is_due and self._is_calm() and self._pressure.swept(now, self._queue.look()):
+        is_due = buffered or is_probed or self.is_suspect
+        if is_due and self.is_calm and self._pressure.swept(now, self._queue.look()):
             self._now_congested()
+        self.is_suspect = self._pressure.is_suspect
         return buffered
 
     def overfull(self) -> None:
         """More than the high-water mark is buffered."""
-        if self._is_over or self._pressure.state is PressureState.CONGESTED:
+        if self._listener is None or self._pressure.state is PressureState.CONGESTED:
             return
         self._pressure.overfull(self._loop.time(), self._queue.look())
         self._now_congested()
@@ -85,7 +87,7 @@ class PressureGauge:
     def write_on_trial(self, data: bytes) -> None:
         """Write, and be congested at once if it is not sent at once: a slow peer so gets one piece at a time."""
         self.write(data)
-        if self._pressure.state is PressureState.TRIED and not self._is_over:
+        if self._pressure.state is PressureState.TRIED and self._listener is not None:
             unsent = self._queue.look()
             if not unsent.is_drained:
                 self._pressure.overfull(self._loop.time(), unsent)
@@ -93,17 +95,19 @@ class PressureGauge:
 
     def emptied(self) -> None:
         """Nothing is buffered any more."""
-        if not self._is_over and self._pressure.state is PressureState.CONGESTED:
+        if self._listener is not None and self._pressure.state is PressureState.CONGESTED:
             self._pressure.hasten()
             self._look()
 
     def end(self) -> None:
         """The connection is closing: nobody is told anything from here on."""
-        self._is_over = True
+        self._listener = None  # each refers to the other
         self._stop_looking()
 
-    def _is_calm(self) -> bool:
-        return self._pressure.state is PressureState.CALM and not self._is_over
+    @property
+    def is_calm(self) -> bool:
+        """Whether everything that is written goes out, as far as is known."""
+        return self._pressure.state is PressureState.CALM and self._listener is not None
 
     def _write_and_look(self, data: bytes) -> None:
         self._transport.write(data)
@@ -111,22 +115,25 @@ class PressureGauge:
             self.overfull()
 
     def _now_congested(self) -> None:
+        assert self._listener is not None
         self._look_later()
         self._listener.congested()
 
     def _look(self) -> None:
+        listener = self._listener
+        assert listener is not None
         change = self._pressure.looked(self._loop.time(), self._queue.look())
         if change is Change.STALLED:
-            self._listener.stalled()
+            listener.stalled()
         elif change is Change.CALM:
             self._stop_looking()
-            self._listener.calm()
+            listener.calm()
         else:
             self._look_later()
             if change is Change.CONGESTED:
-                self._listener.congested()
+                listener.congested()
             elif change is Change.DRAINED:
-                self._listener.drained()
+                listener.drained()
 
     def _stop_looking(self) -> None:
         if self._timer is not None:

@@ -17,12 +17,15 @@ R = TypeVar("R")
 @dataclass(slots=True)
 class _Unanswered:
     request: Subscribe
-    timer: Handle
+    due_at: float
     is_late: bool = False
 
 
 class UnansweredRequests:
-    """Requests whose partitions have not caught up. ``on_late`` is called after ``timeout`` seconds."""
+    """Requests whose partitions have not caught up. ``on_late`` is called after ``timeout`` seconds.
+
+    There is one timer for all of them: most are answered in the turn in which they came.
+    """
 
     def __init__(
         self, timers: Timers, timeout: float, on_late: Callable[[Subscription], None]
@@ -31,13 +34,18 @@ class UnansweredRequests:
         self._timeout = timeout
         self._on_late = on_late
         self._by_subscription: dict[Subscription, _Unanswered] = {}
+        self._in_time: dict[Subscription, None] = {}  # those that are not late, as they came
+        self._timer: Handle | None = None
 
     def __contains__(self, subscription: Subscription) -> bool:
         return subscription in self._by_subscription
 
     def add(self, subscription: Subscription, request: Subscribe) -> None:
-        timer = self._timers.call_later(self._timeout, self._expire, subscription)
-        self._by_subscription[subscription] = _Unanswered(request, timer)
+        due_at = self._timers.time() + self._timeout
+        self._by_subscription[subscription] = _Unanswered(request, due_at)
+        self._in_time[subscription] = None
+        if self._timer is None:
+            self._timer = self._timers.call_at(due_at, self._expire)
 
     def request_of(self, subscription: Subscription) -> Subscribe:
         return self._by_subscription[subscription].request
@@ -46,13 +54,20 @@ class UnansweredRequests:
         return self._by_subscription[subscription].is_late
 
     def discard(self, subscription: Subscription) -> None:
-        unanswered = self._by_subscription.pop(subscription, None)
-        if unanswered is not None:
-            unanswered.timer.cancel()
+        self._by_subscription.pop(subscription, None)
+        self._in_time.pop(subscription, None)
 
-    def _expire(self, subscription: Subscription) -> None:
-        self._by_subscription[subscription].is_late = True
-        self._on_late(subscription)
+    def _expire(self) -> None:
+        self._timer = None
+        while self._in_time:
+            subscription = next(iter(self._in_time))
+            unanswered = self._by_subscription[subscription]
+            if unanswered.due_at > self._timers.time():
+                self._timer = self._timers.call_at(unanswered.due_at, self._expire)
+                return
+            del self._in_time[subscription]
+            unanswered.is_late = True
+            self._on_late(subscription)
 
 
 @dataclass(frozen=True, slots=True)

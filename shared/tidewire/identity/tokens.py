@@ -1,7 +1,9 @@
 """Verifying bearer tokens: HS256 JWTs, signed with one shared key."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import jwt
@@ -16,6 +18,10 @@ DEV_ISSUER = "tidewire-dev"
 ALGORITHM = "HS256"  # pinned: what the token's own header says is never trusted
 _REQUIRED = ["sub", "exp", "aud", "iss"]
 _MAX_TOKEN_CHARS = 16_384
+_KNOWN_CAPS = 1024
+
+Grants = tuple[tuple[str, tuple[str, ...]], ...]
+"""The claim ``caps`` as it was signed, without what can be no right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class TokenVerifier:
         """Raises ``ExpiredTokenError`` where only time has passed, else ``InvalidTokenError``."""
         if len(token) > _MAX_TOKEN_CHARS:
             raise InvalidTokenError(f"the token is longer than {_MAX_TOKEN_CHARS} characters")
+        if not token.isascii():
+            raise InvalidTokenError("the token is not valid: it is not a JWT")
         try:
             claims = jwt.decode(
                 token,
@@ -65,9 +73,15 @@ def _caps_of(claims: Mapping[str, Any]) -> Caps:
     """Rights that this version does not know are dropped: they grant nothing here."""
     match claims.get("caps", {}):
         case dict() as caps:
-            return {_pattern(p): _actions(actions) for p, actions in caps.items()}
+            return _parse(tuple((p, _names(actions)) for p, actions in caps.items()))
         case _:
             raise InvalidTokenError('claim caps must be {"<channel pattern>": ["subscribe", …]}')
+
+
+@functools.lru_cache(_KNOWN_CAPS)
+def _parse(grants: Grants) -> Caps:
+    """Most users have the rights of many others: they share them."""
+    return MappingProxyType({_pattern(p): _actions(names) for p, names in grants})
 
 
 def _pattern(text: str) -> str:
@@ -77,9 +91,13 @@ def _pattern(text: str) -> str:
         raise InvalidTokenError(f"claim caps: {e}") from None
 
 
-def _actions(names: object) -> frozenset[Action]:
+def _names(names: object) -> tuple[str, ...]:
     if not isinstance(names, list):
         raise InvalidTokenError("claim caps: each pattern names a list of rights")
+    return tuple(name for name in names if isinstance(name, str))
+
+
+def _actions(names: tuple[str, ...]) -> frozenset[Action]:
     return frozenset(action for action in Action if action.value in names)
 
 

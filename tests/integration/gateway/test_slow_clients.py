@@ -12,6 +12,7 @@ from harness.faults import Faults, fault_proxy
 from harness.gateway import FrameClient, Gateway, MemoryTopics
 from harness.slow_clients import BytesHeld, Flow, SlowReader, Viewer, linked_client
 from harness.waiting import eventually
+from tidewire_gateway.adopted import AdoptedWebSocket
 from tidewire_gateway.connection import Connection
 from tidewire_gateway.core.limits import Limits
 
@@ -272,11 +273,13 @@ async def test_half_open_connection_is_found_within_two_heartbeats(
 def count_pings(connection: Connection) -> list[bytes]:
     """The nonces of all pings from now on."""
     pings: list[bytes] = []
-    ping = connection._protocol.ping
 
-    def counting(nonce: bytes) -> None:
-        pings.append(nonce)
-        ping(nonce)
+    class Counting(AdoptedWebSocket):
+        __slots__ = ()
 
-    connection._protocol.ping = counting  # type: ignore[method-assign]  # to count, and pass on
+        def ping(self, nonce: bytes) -> None:
+            pings.append(nonce)
+            super().ping(nonce)
+
+    connection._protocol.__class__ = Counting
     return pings

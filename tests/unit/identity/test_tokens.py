@@ -96,6 +96,17 @@ def test_a_token_without_caps_has_no_rights() -> None:
     assert TokenVerifier(KEY).verify(signed(caps=None)).caps == {}
 
 
+@pytest.mark.parametrize("token", ["ä.b.c", "\ud800", "a.b.\udcff"])
+def test_a_token_that_is_no_ascii_is_refused(token: str) -> None:
+    with pytest.raises(InvalidTokenError, match="not a JWT"):
+        TokenVerifier(KEY).verify(token)
+
+
+def test_users_with_the_same_rights_share_them() -> None:
+    verifier = TokenVerifier(KEY)
+    assert verifier.verify(signed()).caps is verifier.verify(signed(sub="bob")).caps
+
+
 def test_a_made_key_is_private_and_found_again(tmp_path: Path) -> None:
     path = tmp_path / "data" / "token.key"
     key = ensure_key(path)
