@@ -58,7 +58,7 @@ class Answers:
 
     def piece(self, subscription: Subscription, events: int, frames: bytes) -> None:
         """Hand over a piece of what the subscription lacks."""
-        self._instruments.delivered(1, events, 1, len(frames))
+        self._instruments.delivered(1, events, len(frames))
         subscription.receiver.write(frames)
 
     def status(self, subscription: Subscription, state: FeedState, age: float) -> None:

@@ -4,13 +4,13 @@ A frame is built once; writing it is one call per connection, with no task, queu
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 from .core.coalescing import Batch
 from .core.events import Event
 from .core.feeds import Feed, Flush, Urgency, events_at_or_after
-from .core.outbox import is_one_frame, updates_frames
+from .core.outbox import one_frame
 from .core.subscriptions import Subscription, SubscriptionState
 from .instruments import Instruments
 from .timers import Handle, Timers
@@ -32,36 +32,43 @@ class _Job:
         "data",
         "events",
         "feed",
-        "frames",
         "prior",
         "reached",
         "sequence",
         "waiting",
     )
 
-    def __init__(self, feed: Feed, flush: Flush, frames: Sequence[bytes], at: float) -> None:
+    def __init__(self, feed: Feed, flush: Flush, frame: bytes, at: float) -> None:
         self.at = at
         self.feed = feed
-        self.data = b"".join(frames)
-        self.frames = len(frames)
+        self.data = frame
         self.events = len(flush.batch.events)
         self.prior = flush.prior
         self.sequence = flush.sequence
         self.waiting = iter(list(feed.attached))
         self.reached = 0
 
-    def write(self, subscription: Subscription) -> None:
-        """Write the flush to one subscription, unless it has it, left, or its socket is behind."""
-        if subscription.sequence >= self.sequence:
-            return
-        receiver = subscription.receiver
-        if receiver.is_congested:
-            subscription.behind_since = self.at
-            self.feed.detach(subscription, SubscriptionState.LAGGING, self.prior)
-        else:
-            subscription.sequence = self.sequence
-            receiver.write(self.data)
-            self.reached += 1
+    def write(self, subscriptions: Iterable[Subscription]) -> int:
+        """Write the flush to those who have not left or got it; who is behind is detached. Returns how many were seen."""
+        data, sequence = self.data, self.sequence
+        seen = reached = 0
+        for subscription in subscriptions:
+            seen += 1
+            if subscription.sequence >= sequence:
+                continue
+            receiver = subscription.receiver
+            if receiver.is_congested:
+                subscription.behind_since = self.at
+                self.feed.detach(subscription, SubscriptionState.LAGGING, self.prior)
+                continue
+            subscription.sequence = sequence
+            write = (
+                receiver.write
+            )  # an attribute, not a method: looked up by itself it is found at once
+            write(data)
+            reached += 1
+        self.reached += reached
+        return seen
 
 
 class Fanout:
@@ -84,6 +91,8 @@ class Fanout:
     def offer(self, feed: Feed, event: Event, now: float) -> None:
         """Give an event to a feed and see to its flush; ``now`` is the timers' time."""
         urgency = feed.offer(event, now)
+        if urgency is None:
+            return
         if urgency is Urgency.AT_ONCE:
             self._flush(feed)
         elif urgency is Urgency.NOW:
@@ -104,7 +113,7 @@ class Fanout:
         if subscription.is_attached:
             for job in self._jobs:
                 if job.feed is subscription.feed:
-                    job.write(subscription)
+                    job.write([subscription])
 
     def _flush_this_turn(self, feed: Feed) -> None:
         """Flush once the records of this turn of the loop are all in: a burst shares its frame."""
@@ -121,23 +130,23 @@ class Fanout:
             self._timers.call_soon(self._flush_due)
 
     def _flush(self, feed: Feed, *, is_forced: bool = False) -> None:
-        started_at = self._timers.time()
+        began_at, now = self._instruments.clock(), self._timers.time()
         self._due.pop(feed, None)
         timer = self._later.pop(feed, None)
         if timer is not None:
             timer.cancel()
-        flush = feed.take_flush(started_at)
+        flush = feed.take_flush(now)
         if not (flush.batch.events or flush.joining or is_forced):
             return
         if feed.attached:
-            self._instruments.flushed(flush.batch)
-            if is_one_frame(flush.position, flush.batch.events, self._max_frame):
-                frames = updates_frames(feed.sub, flush.position, flush.batch, self._max_frame)
-                self._start(_Job(feed, flush, frames, started_at))
+            frame = one_frame(feed.sub, flush.position, flush.batch, self._max_frame)
+            if frame is not None:
+                self._start(_Job(feed, flush, frame, now))
             else:
                 self._hand_out(feed, flush)
-        self._let_join(feed, flush)
-        self._instruments.flush_time.observe(self._timers.time() - started_at)
+            self._instruments.flushed(flush.batch, began_at)
+        if flush.joining:
+            self._let_join(feed, flush)
 
     def _hand_out(self, feed: Feed, flush: Flush) -> None:
         """Detach everybody where they stood before the flush, each with what was on its way to it."""
@@ -158,18 +167,15 @@ class Fanout:
             by_position.setdefault(place, []).append(subscription)
         for place, newcomers in by_position.items():
             events = events_at_or_after(flush.batch.events, dict(place))
-            if not is_one_frame(feed.sent_position(), events, self._max_frame):
+            frame = one_frame(feed.sub, feed.sent_position(), Batch(events, 0), self._max_frame)
+            if frame is None:
                 self._catch_up_instead(feed, newcomers)
                 continue
-            frames = updates_frames(
-                feed.sub, feed.sent_position(), Batch(events, 0), self._max_frame
-            )
-            data = b"".join(frames)
             ready = [s for s in newcomers if not self._lags(feed, s)]
             for subscription in ready:
-                subscription.receiver.write(data)
+                subscription.receiver.write(frame)
                 feed.attach(subscription)
-            self._instruments.delivered(len(ready), len(events), len(frames), len(data))
+            self._instruments.delivered(len(ready), len(events), len(frame))
 
     def _lags(self, feed: Feed, subscription: Subscription) -> bool:
         """Whether a newcomer's socket fell behind meanwhile; then it stays where it stands."""
@@ -196,13 +202,10 @@ class Fanout:
         left = _SLICE
         while left > 0 and self._jobs:
             job = self._jobs[0]
-            taken = 0
-            for subscription in islice(job.waiting, left):
-                job.write(subscription)
-                taken += 1
-            if taken < left:
+            seen = job.write(islice(job.waiting, left))
+            if seen < left:
                 self._jobs.popleft()
-                self._instruments.delivered(job.reached, job.events, job.frames, len(job.data))
-            left -= max(taken, 1)
+                self._instruments.delivered(job.reached, job.events, len(job.data))
+            left -= max(seen, 1)
         if self._jobs:
             self._timers.call_soon(self._write_slice)

@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tidewire.config.streams import Stream
 from tidewire.kafka.records import Bounds, Fetched, Record, RecordPosition, TopicPartition
 from tidewire.telemetry.logging import get_logger
 
 from .core.decoding import Decoder, Rejected, RejectReason
 from .core.events import Event
-from .core.feed_index import FeedIndex
-from .core.feeds import Topology
+from .core.feed_index import FeedIndex, StreamFeeds, well_placed
+from .core.feeds import Feed, Topology
 from .core.history import History
 from .core.partition_log import PartitionLog, Past
 from .fanout import Fanout
@@ -31,13 +30,14 @@ _log = get_logger(__name__)
 class _Source:
     """A stream's topic being read: how to decode it, and where each partition counts as caught up."""
 
-    __slots__ = ("decoder", "live_from", "name", "stream", "topology")
+    __slots__ = ("decoder", "feeds", "live_from", "name", "stream", "topology")
 
-    def __init__(self, name: str, stream: Stream, topology: Topology, decoder: Decoder) -> None:
+    def __init__(self, name: str, topology: Topology, decoder: Decoder, feeds: StreamFeeds) -> None:
         self.name = name
-        self.stream = stream
+        self.stream = decoder.stream
         self.topology = topology
         self.decoder = decoder
+        self.feeds = feeds
         self.live_from: dict[int, int] = {}
 
 
@@ -91,7 +91,7 @@ class Ingest:
 
     def add_stream(self, name: str, topology: Topology, decoder: Decoder) -> None:
         """Serve a stream from its topic; several streams may share one."""
-        source = _Source(name, decoder.stream, topology, decoder)
+        source = _Source(name, topology, decoder, self._index.feeds_of(name))
         self._by_topic.setdefault(topology.topic, []).append(source)
 
     def held_of(self, partition: TopicPartition) -> HeldSpan | None:
@@ -162,12 +162,9 @@ class Ingest:
 
     async def take(self, fetched: Fetched) -> None:
         """Work through one fetch, yielding to the loop every few milliseconds."""
-        turn_ends = time.monotonic() + _TURN
-        for record in fetched.records:
-            self._take_record(record)
-            if time.monotonic() > turn_ends:
-                await asyncio.sleep(0)
-                turn_ends = time.monotonic() + _TURN
+        records = iter(fetched.records)
+        while self._take_turn(records):  # noqa: ASYNC110 - works, and waits for nothing
+            await asyncio.sleep(0)
         self._instruments.consumed.inc(len(fetched.records))
         for place in fetched.undecodable:
             self._skip(RejectReason.UNDECODABLE, place)
@@ -186,26 +183,41 @@ class Ingest:
         read = {partition: log.next_offset for partition, log in self._logs()}
         return sum(max(0, end - read.get(partition, end)) for partition, end in ends.items())
 
-    def _take_record(self, record: Record) -> None:
-        for source in self._by_topic.get(record.topic, ()):
-            log = source.topology.logs.get(record.partition)
-            if log is not None and record.offset >= log.next_offset:
-                self._take_for(source, log, record)
+    def _take_turn(self, records: Iterator[Record]) -> bool:
+        """Take records for one turn of the loop; whether there may be more."""
+        turn_ends = time.monotonic() + _TURN
+        now = self._timers.time()
+        for record in records:
+            for source in self._by_topic.get(record.topic, ()):
+                log = source.topology.logs.get(record.partition)
+                if log is not None and record.offset >= log.next_offset:
+                    self._take_record(source, log, record, now)
+            if time.monotonic() > turn_ends:
+                return True
+        return False
 
-    def _take_for(self, source: _Source, log: PartitionLog, record: Record) -> None:
+    def _take_record(self, source: _Source, log: PartitionLog, record: Record, now: float) -> None:
         try:
             event = source.decoder.decode(record)
         except Rejected as rejected:
             self._skip(rejected.reason, record)
             log.advance(record.offset + 1)
             return
-        is_live = record.partition in source.topology.live
-        self._history.append(log, event, _now_ms(), is_live=is_live)
-        recipients = self._index.recipients(source.name, event)
-        if recipients.is_misplaced:
+        if event.partition in source.topology.live:
+            self._history.append(log, event)
+        else:
+            self._history.load(log, event, _now_ms())
+        for feed in source.feeds.whole:
+            self._fanout.offer(feed, event, now)
+        feeds = source.feeds.by_group.get(event.group)
+        if feeds is not None:
+            self._offer_to_group(feeds, event, now)
+
+    def _offer_to_group(self, feeds: Sequence[Feed], event: Event, now: float) -> None:
+        reached = well_placed(feeds, event)
+        if len(reached) < len(feeds):
             self._instruments.misplaced.inc()
-        now = self._timers.time()
-        for feed in recipients.feeds:
+        for feed in reached:
             self._fanout.offer(feed, event, now)
 
     async def _decoded(self, source: _Source, records: Sequence[Record]) -> list[Event]:

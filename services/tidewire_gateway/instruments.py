@@ -14,11 +14,18 @@ __all__ = ["Instruments"]
 class Instruments:
     """Named after what happens, so that the code that counts reads like what it does.
 
-    ``clock`` gives Unix seconds: an event's age is measured against its record's timestamp.
+    ``wall_clock`` gives Unix seconds: an event's age is measured against its record's timestamp. ``clock`` times
+    work: that of a loop stands still for a turn.
     """
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        metrics: Metrics,
+        wall_clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._wall_clock = wall_clock
+        self.clock = clock
         self.metrics = metrics
         self.connections = metrics.gauge("connections")
         self.subscriptions = metrics.gauge("subscriptions")
@@ -27,25 +34,25 @@ class Instruments:
         self.lag = metrics.gauge("consumer_lag_records")
         self.loop_lag = metrics.gauge("loop_lag_seconds")
         self.loop_lateness = metrics.histogram("loop_lateness_seconds")
-        self.goaways = metrics.counter("goaways_total")
+        self.goaways = metrics.tally("goaways_total")
         self.draining = metrics.gauge("draining")
         self.queued_bytes = metrics.gauge("queued_bytes")
         self.queued_bytes_max = metrics.gauge("queued_bytes_max")
         self.connections_congested = metrics.gauge("connections_congested")
-        self.slow_closes = metrics.counter("slow_closes_total")
-        self.consumed = metrics.counter("events_consumed_total")
-        self.misplaced = metrics.counter("events_misplaced_total")
+        self.slow_closes = metrics.tally("slow_closes_total")
+        self.consumed = metrics.tally("events_consumed_total")
+        self.misplaced = metrics.tally("events_misplaced_total")
         self.round_trip = metrics.histogram("ping_rtt_seconds")
-        self.flush_time = metrics.histogram("flush_seconds")
+        self._flush_time = metrics.histogram("flush_seconds")
         self.one_off_read_time = metrics.histogram("one_off_read_seconds")
         self._one_off_reads = metrics.counters("one_off_reads_total", "outcome")
-        self._coalesced = metrics.counter("events_coalesced_total")
-        self._events = metrics.counter("events_delivered_total")
-        self._frames = metrics.counter("frames_delivered_total")
-        self._bytes = metrics.counter("bytes_delivered_total")
+        self._coalesced = metrics.tally("events_coalesced_total")
+        self._events = metrics.tally("events_delivered_total")
+        self._frames = metrics.tally("frames_delivered_total")
+        self._bytes = metrics.tally("bytes_delivered_total")
         self._freshness = metrics.histogram("freshness_seconds")
         self._batch = metrics.histogram("batch_events")
-        self.backfill_records = metrics.counter("backfill_records_total")
+        self.backfill_records = metrics.tally("backfill_records_total")
         self._backfills = metrics.counters("backfills_total", "outcome")
         self._topic_changes = metrics.counters("topic_changes_total", "change")
         self._rejected = metrics.counters("events_rejected_total", "reason")
@@ -54,19 +61,20 @@ class Instruments:
         self._errors = metrics.counters("errors_total", "code")
         self._closes = metrics.counters("closes_total", "code")
 
-    def flushed(self, batch: Batch) -> None:
-        """A batch is being written: its size, what it folded, and the age of its oldest event."""
+    def flushed(self, batch: Batch, began_at: float) -> None:
+        """A batch is being written: its size, what it folded, the age of its oldest event, the work it was."""
         self._batch.observe(len(batch.events))
-        self._coalesced.inc(batch.coalesced)
+        self._coalesced.value += batch.coalesced
         if batch.events:
             oldest = min(event.ts_ms for event in batch.events)
-            self._freshness.observe(max(0.0, self._clock() - oldest / 1000))
+            self._freshness.observe(max(0.0, self._wall_clock() - oldest / 1000))
+        self._flush_time.observe(self.clock() - began_at)
 
-    def delivered(self, connections: int, events: int, frames: int, size: int) -> None:
-        """The same frames went to so many connections; ``size`` is their bytes together."""
-        self._events.inc(connections * events)
-        self._frames.inc(connections * frames)
-        self._bytes.inc(connections * size)
+    def delivered(self, connections: int, events: int, size: int) -> None:
+        """The same frame of ``size`` bytes went to so many connections."""
+        self._events.value += connections * events
+        self._frames.value += connections
+        self._bytes.value += connections * size
 
     def backfilled(self, outcome: str) -> None:
         self._backfills[outcome].inc()

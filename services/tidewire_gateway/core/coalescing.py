@@ -29,12 +29,10 @@ class LatestWindow:
     def __len__(self) -> int:
         return len(self._newest)
 
-    def offer(self, event: Event) -> None:
+    def offer(self, event: Event) -> bool:
+        """Take an event; whether the window is full, which this one never is."""
         self._newest[event.entity] = event
         self._offered += 1
-
-    @property
-    def is_full(self) -> bool:
         return False
 
     def take_batch(self) -> Batch:
@@ -46,7 +44,7 @@ class LatestWindow:
 
 
 class EveryWindow:
-    """Keeps every event in order; asks for a flush when ``max_bytes`` are reached."""
+    """Keeps every event in order; it is full when ``max_bytes`` are reached."""
 
     __slots__ = ("_bytes", "_events", "_max_bytes")
 
@@ -58,12 +56,10 @@ class EveryWindow:
     def __len__(self) -> int:
         return len(self._events)
 
-    def offer(self, event: Event) -> None:
+    def offer(self, event: Event) -> bool:
+        """Take an event; whether the window is full."""
         self._events.append(event)
         self._bytes += len(event.encoded)
-
-    @property
-    def is_full(self) -> bool:
         return self._bytes >= self._max_bytes
 
     def take_batch(self) -> Batch:

@@ -1,14 +1,14 @@
 """Turn Kafka records into events, or name why a record cannot be one."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
+from functools import partial
 
 import msgspec
 import orjson
 
 from tidewire.config.streams import Stream
-from tidewire.kafka.records import Record
+from tidewire.kafka.records import Header, Record
 from tidewire.protocol.server_frames import encode_event
 
 from .events import Event
@@ -17,6 +17,8 @@ __all__ = ["Decoder", "RejectReason", "Rejected"]
 
 _MAX_DEPTH = 256
 """Clients parse what they are sent: many a JSON parser ends near 1,000 levels."""
+_SHORTEST_TOO_DEEP = 2 * (_MAX_DEPTH + 1)
+"""Bytes: each level takes a bracket that opens and one that closes."""
 _STRUCTURED = b"application/cloudevents+json"
 
 
@@ -40,78 +42,83 @@ class Rejected(Exception):  # noqa: N818 - an outcome of one record, never an er
 
 
 class _Structured(msgspec.Struct):
-    """A CloudEvent in structured mode; ``data`` stays the producer's bytes."""
+    """A CloudEvent in structured mode; ``data`` stays the producer's bytes, and binary data is none."""
 
     data: msgspec.Raw = msgspec.Raw(b"null")
-    data_base64: msgspec.Raw | None = None
+    data_base64: None = None
 
 
 _decode_structured = msgspec.json.Decoder(_Structured).decode
 
 
-@dataclass(frozen=True, slots=True)
 class Decoder:
     """Decodes the records of one stream.
 
     ``max_event_bytes`` bounds an encoded event, so that each fits into one frame.
     """
 
-    stream: Stream
-    max_event_bytes: int
+    __slots__ = ("_entity_of", "_group_of", "_max_event_bytes", "stream")
+
+    def __init__(self, stream: Stream, max_event_bytes: int) -> None:
+        self.stream = stream
+        self._max_event_bytes = max_event_bytes
+        self._group_of = stream.group_of
+        self._entity_of = _entity_rule(stream.entity)
 
     def decode(self, record: Record) -> Event:
         """The record's event; raises `Rejected` when clients cannot be given it."""
-        key = _key(record)
-        data = _data(record)
-        entity = key if self.stream.entity == "key" else self._entity(record, data)
-        encoded = encode_event(entity, data, record.timestamp_ms, record.partition, record.offset)
-        if len(encoded) > self.max_event_bytes:
+        _, partition, offset, ts_ms, key_bytes, data, headers = record
+        key = _key(key_bytes)
+        if data is not None and _is_structured(headers):
+            data = _data_of_cloudevent(data)
+        value = None if data is None else _parsed(data)
+        entity = key if self._entity_of is None else self._entity_of(headers, value)
+        encoded = encode_event(entity, data, ts_ms, partition, offset)
+        if len(encoded) > self._max_event_bytes:
             raise Rejected(RejectReason.TOO_LARGE)
-        return Event(
-            entity,
-            self.stream.group_of(key),
-            record.partition,
-            record.offset,
-            record.timestamp_ms,
-            data is None,
-            encoded,
-        )
-
-    def _entity(self, record: Record, data: bytes | None) -> str:
-        rule, _, name = self.stream.entity.partition(":")
-        return _ENTITY_RULES[rule](record, data, name)
+        return Event(entity, self._group_of(key), partition, offset, ts_ms, data is None, encoded)
 
 
-def _key(record: Record) -> str:
-    if record.key is None:
+def _key(key: bytes | None) -> str:
+    if key is None:
         raise Rejected(RejectReason.NO_KEY)
     try:
-        return record.key.decode()
+        return key.decode()
     except UnicodeDecodeError:
         raise Rejected(RejectReason.BAD_KEY) from None
 
 
-def _data(record: Record) -> bytes | None:
-    if record.value is None:
-        return None
-    data = record.value
-    if _is_structured(record):
-        try:
-            event = _decode_structured(data)
-        except RecursionError:
-            raise Rejected(RejectReason.TOO_DEEP) from None
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise Rejected(RejectReason.NOT_JSON) from None
-        if event.data_base64 is not None:
-            raise Rejected(RejectReason.NOT_JSON)
-        data = bytes(event.data)
+def _is_structured(headers: Sequence[Header]) -> bool:
+    for name, content in headers:  # a loop: a generator for every record costs more than the look
+        if name == "content-type" and content.startswith(_STRUCTURED):
+            return True
+    return False
+
+
+def _data_of_cloudevent(body: bytes) -> bytes:
+    """What a CloudEvent in structured mode carries, as published; raises `Rejected`."""
     try:
-        value = orjson.loads(data)
+        event = _decode_structured(body)
+    except RecursionError:
+        raise Rejected(RejectReason.TOO_DEEP) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise Rejected(RejectReason.NOT_JSON) from None
+    return bytes(event.data)
+
+
+def _parsed(data: bytes) -> object:
+    """The value of valid JSON; raises `Rejected`."""
+    try:
+        value: object = orjson.loads(data)
     except orjson.JSONDecodeError:
         raise Rejected(RejectReason.NOT_JSON) from None
-    if data.count(b"[") + data.count(b"{") > _MAX_DEPTH and _depth(value) > _MAX_DEPTH:
+    if len(data) >= _SHORTEST_TOO_DEEP and _is_too_deep(data, value):
         raise Rejected(RejectReason.TOO_DEEP)
-    return data
+    return value
+
+
+def _is_too_deep(data: bytes, value: object) -> bool:
+    return data.count(b"[") + data.count(b"{") > _MAX_DEPTH and _depth(value) > _MAX_DEPTH
 
 
 def _depth(value: object) -> int:
@@ -129,31 +136,34 @@ def _members(holder: object) -> Iterable[object]:
     return holder if isinstance(holder, list) else ()
 
 
-def _is_structured(record: Record) -> bool:
-    return any(
-        name == "content-type" and value.startswith(_STRUCTURED) for name, value in record.headers
-    )
+_EntityRule = Callable[[Sequence[Header], object], str]
+"""From a record's headers and its parsed value (None where it is a removal); raises `Rejected`."""
 
 
-def _entity_of_header(record: Record, _data: bytes | None, name: str) -> str:
-    for header, value in record.headers:
+def _entity_rule(rule: str) -> _EntityRule | None:
+    """How a stream's events get their entity; None where it is their key."""
+    kind, _, name = rule.partition(":")
+    return None if kind == "key" else partial(_ENTITY_RULES[kind], name)
+
+
+def _entity_of_header(name: str, headers: Sequence[Header], _value: object) -> str:
+    for header, content in headers:
         if header == name:
             try:
-                return value.decode()
+                return content.decode()
             except UnicodeDecodeError:
                 raise Rejected(RejectReason.BAD_HEADERS) from None
     raise Rejected(RejectReason.NO_ENTITY)
 
 
-def _entity_of_value(_record: Record, data: bytes | None, name: str) -> str:
-    value = None if data is None else orjson.loads(data)
+def _entity_of_value(name: str, _headers: Sequence[Header], value: object) -> str:
     found = value.get(name) if isinstance(value, dict) else None
     if isinstance(found, bool) or not isinstance(found, str | int):
         raise Rejected(RejectReason.NO_ENTITY)
     return str(found)
 
 
-_ENTITY_RULES: dict[str, Callable[[Record, bytes | None, str], str]] = {
+_ENTITY_RULES: dict[str, Callable[[str, Sequence[Header], object], str]] = {
     "header": _entity_of_header,
     "value": _entity_of_value,
 }

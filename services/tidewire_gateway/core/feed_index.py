@@ -1,28 +1,49 @@
 """All feeds of a node: found by what they carry, by number, and by the events they want."""
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
 
 from .events import Event
 from .feeds import Feed, FeedKey, Topology
 
-__all__ = ["FeedIndex", "Recipients"]
+__all__ = ["FeedIndex", "StreamFeeds", "well_placed"]
 
 
-class Recipients(NamedTuple):
-    """Who gets an event; ``is_misplaced``: a channel that is watched misses it, by its partition."""
+class StreamFeeds:
+    """The feeds of one stream: those of the ``whole`` of it, and those of a group.
 
-    feeds: list[Feed]
-    is_misplaced: bool
+    Tuples, so that feeds may come and go while somebody goes through them.
+    """
+
+    __slots__ = ("by_group", "whole")
+
+    def __init__(self) -> None:
+        self.whole: tuple[Feed, ...] = ()
+        self.by_group: dict[str, tuple[Feed, ...]] = {}
+
+    def add(self, feed: Feed) -> None:
+        group = feed.key.channel.group
+        if group is None:
+            self.whole = (*self.whole, feed)
+        else:
+            self.by_group[group] = (*self.by_group.get(group, ()), feed)
+
+    def discard(self, feed: Feed) -> None:
+        group = feed.key.channel.group
+        if group is None:
+            self.whole = _without(feed, self.whole)
+        elif left := _without(feed, self.by_group[group]):
+            self.by_group[group] = left
+        else:
+            del self.by_group[group]
 
 
 class FeedIndex:
-    """Feeds by key; events find theirs by stream and group in constant time."""
+    """Feeds by key, and by stream and group, where events find theirs in constant time."""
 
     def __init__(self, *, max_window_bytes: int) -> None:
         self._max_window_bytes = max_window_bytes
         self._by_key: dict[FeedKey, Feed] = {}
-        self._by_group: dict[tuple[str, str | None], list[Feed]] = {}
+        self._by_stream: dict[str, StreamFeeds] = {}
         self._last_sub = 0
 
     def __len__(self) -> int:
@@ -46,30 +67,32 @@ class FeedIndex:
             max_window_bytes=self._max_window_bytes,
         )
         self._by_key[key] = feed
-        self._by_group.setdefault((key.channel.stream, key.channel.group), []).append(feed)
+        self.feeds_of(key.channel.stream).add(feed)
         return feed
 
     def discard(self, feed: Feed) -> None:
         del self._by_key[feed.key]
-        place = (feed.key.channel.stream, feed.key.channel.group)
-        feeds = self._by_group[place]
-        feeds.remove(feed)
-        if not feeds:
-            del self._by_group[place]
+        self.feeds_of(feed.key.channel.stream).discard(feed)
 
     def of_stream(self, stream: str) -> list[Feed]:
         return [feed for key, feed in self._by_key.items() if key.channel.stream == stream]
 
-    def recipients(self, stream: str, event: Event) -> Recipients:
-        """The feeds whose channel the event belongs to and that somebody attends.
+    def feeds_of(self, stream: str) -> StreamFeeds:
+        """The stream's feeds, those to come too: the same object every time."""
+        found = self._by_stream.get(stream)
+        if found is None:
+            found = self._by_stream[stream] = StreamFeeds()
+        return found
 
-        A group's channel reads one partition: an event that stands in another is not part of it, since no
-        position of the channel could cover it.
-        """
-        whole = self._by_group.get((stream, None), ())
-        group = self._by_group.get((stream, event.group), ())
-        well_placed = [feed for feed in group if event.partition in feed.partitions]
-        return Recipients(
-            [feed for feed in (*whole, *well_placed) if feed.is_attended],
-            is_misplaced=len(well_placed) < len(group),
-        )
+
+def well_placed(feeds: Sequence[Feed], event: Event) -> list[Feed]:
+    """Those of the feeds of an event's group that read its partition.
+
+    A group's channel reads one: an event that stands in another is not part of it, since no position of the
+    channel could cover it.
+    """
+    return [feed for feed in feeds if event.partition in feed.partitions]
+
+
+def _without(feed: Feed, feeds: tuple[Feed, ...]) -> tuple[Feed, ...]:
+    return tuple(other for other in feeds if other is not feed)

@@ -55,10 +55,9 @@ class Topology:
 
 
 class Urgency(Enum):
-    """When an offered event is to be flushed."""
+    """When an offered event is to be flushed, where that is not seen to already."""
 
     AT_ONCE = auto()  # the window is full
-    SCHEDULED = auto()  # a flush is due already
     NOW = auto()  # the feed was idle
     LATER = auto()  # at the feed's next interval
 
@@ -162,7 +161,8 @@ class Feed:
 
     def sent_position(self) -> Position:
         """Where an attached subscription stands."""
-        return self.completed(Position(self.topology.epoch, dict(self.sent)))
+        position = Position(self.topology.epoch, dict(self.sent))
+        return position if len(self.sent) == len(self.partitions) else self.completed(position)
 
     def completed(self, position: Position) -> Position:
         """A position of one who began while partitions were not read: in those it began where they did."""
@@ -175,16 +175,17 @@ class Feed:
         """Whether there are partitions that no flush has covered since they began."""
         return any(p in self.topology.logs and p not in self.sent for p in self.partitions)
 
-    def offer(self, event: Event, now: float) -> Urgency:
-        """Take one event of the channel and say when to flush.
+    def offer(self, event: Event, now: float) -> Urgency | None:
+        """Take one event of the channel and say when to flush; None where a flush is due, or nobody attends.
 
         An idle feed flushes at once (leading edge); a busy one at most once an interval.
         """
-        self.window.offer(event)
-        if self.window.is_full:
+        if not (self.attached or self.joining):
+            return None
+        if self.window.offer(event):
             return Urgency.AT_ONCE
         if self.is_scheduled:
-            return Urgency.SCHEDULED
+            return None
         return Urgency.NOW if now >= self.last_flush_at + self.interval else Urgency.LATER
 
     def take_flush(self, now: float) -> Flush:

@@ -23,18 +23,24 @@ class History:
     def bytes_held(self) -> int:
         return self._bytes_held
 
-    def append(self, log: PartitionLog, event: Event, now_ms: int, *, is_live: bool) -> None:
+    def append(self, log: PartitionLog, event: Event) -> None:
         """Append the next event of a partition and keep within the bounds."""
-        before = log.bytes_held
-        log.append(event)
-        if not is_live:
-            self._note_age(log, event, now_ms)
-        over = self._bytes_held + log.bytes_held - before - self._max_bytes
-        while over > 0 and log.log:
-            held = log.bytes_held
-            log.evict_oldest()
-            over -= held - log.bytes_held
-        self._bytes_held += log.bytes_held - before
+        self._bytes_held += log.append(event)
+        while self._bytes_held > self._max_bytes and log.log:
+            self._bytes_held -= log.evict_oldest()
+
+    def load(self, log: PartitionLog, event: Event, now_ms: int) -> None:
+        """Append the next event of a partition that has not caught up yet.
+
+        What lies before the window is not kept in the log; where removals are older than they are
+        remembered, further ones may be gone from the topic.
+        """
+        self.append(log, event)
+        if log.is_table and event.ts_ms < now_ms - self._tombstone_ttl_ms:
+            log.raise_floor(event)
+        if event.ts_ms < now_ms - self.log_window_ms:
+            while log.log:
+                self._bytes_held -= log.evict_oldest()
 
     def tend(self, log: PartitionLog, now_ms: int) -> None:
         """Forget what has grown too old."""
@@ -46,15 +52,3 @@ class History:
     def forget(self, log: PartitionLog) -> None:
         """The partition is no longer read."""
         self._bytes_held -= log.bytes_held
-
-    def _note_age(self, log: PartitionLog, event: Event, now_ms: int) -> None:
-        """Judge history being loaded.
-
-        What lies before the window is not kept in the log; where removals are older than they are
-        remembered, further ones may be gone from the topic.
-        """
-        if log.is_table and event.ts_ms < now_ms - self._tombstone_ttl_ms:
-            log.raise_floor(event)
-        if event.ts_ms < now_ms - self.log_window_ms:
-            while log.log:
-                log.evict_oldest()

@@ -9,7 +9,7 @@ from tidewire.protocol.server_frames import encode_updates
 from .coalescing import Batch
 from .events import Event
 
-__all__ = ["end_of_part", "is_one_frame", "room_for_events", "updates_frames"]
+__all__ = ["end_of_part", "one_frame", "room_for_events", "updates_frames"]
 
 _ENVELOPE_BYTES = 1024
 """Room for everything in a frame that is not an event, but for the position."""
@@ -34,9 +34,13 @@ def updates_frames(sub: int, position: Position, batch: Batch, max_bytes: int) -
     return frames
 
 
-def is_one_frame(position: Position, events: Sequence[Event], max_bytes: int) -> bool:
-    """Whether a flush needs no second frame."""
-    return end_of_part(events, 0, room_for_events(position, max_bytes)) == len(events)
+def one_frame(sub: int, position: Position, batch: Batch, max_bytes: int) -> bytes | None:
+    """The frame of a flush that needs no second one, ready for the socket; None for a larger flush."""
+    events = batch.events
+    if end_of_part(events, 0, room_for_events(position, max_bytes)) < len(events):
+        return None
+    encoded = [event.encoded for event in events]
+    return text_frame(encode_updates(sub, position, encoded, coalesced=batch.coalesced))
 
 
 def room_for_events(position: Position, max_bytes: int) -> int:

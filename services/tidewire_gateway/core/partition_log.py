@@ -61,20 +61,27 @@ class PartitionLog:
         self.newest: dict[str, dict[str, Event]] = {}
         self.bytes_held = 0
         self.past: Past | None = None
-        self._tombstones: dict[tuple[str, str], Event] = {}  # oldest first
+        # Those of ``newest`` that are removals, oldest first.
+        self._tombstones: dict[tuple[str, str], Event] = {}
 
-    def append(self, event: Event) -> None:
-        """Take the next event; offsets only grow."""
-        assert event.offset >= self.next_offset, "a partition is read in order"
-        self.next_offset = event.offset + 1
-        group = self.newest.setdefault(event.group, {})
-        group.pop(event.entity, None)
-        group[event.entity] = event
-        self._tombstones.pop((event.group, event.entity), None)
+    def append(self, event: Event) -> int:
+        """Take the next event; offsets only grow. Returns by how many bytes the log has grown."""
+        offset, entity = event.offset, event.entity
+        assert offset >= self.next_offset, "a partition is read in order"
+        self.next_offset = offset + 1
+        entities = self.newest.get(event.group)
+        if entities is None:
+            entities = self.newest[event.group] = {}
+        previous = entities.pop(entity, None)
+        entities[entity] = event
+        if previous is not None and previous.deleted:
+            del self._tombstones[event.group, entity]
         if event.deleted:
-            self._tombstones[event.group, event.entity] = event
+            self._tombstones[event.group, entity] = event
         self.log.append(event)
-        self.bytes_held += _size(event)
+        size = _size(event)
+        self.bytes_held += size
+        return size
 
     def raise_floor(self, event: Event) -> None:
         """Note, while history is loaded, that removals up to ``event`` may be gone from the topic."""
@@ -89,14 +96,16 @@ class PartitionLog:
         while self.log and self.log[0].ts_ms < cutoff_ms:
             self.evict_oldest()
 
-    def evict_oldest(self) -> None:
-        """Forget the oldest log event; without a table its entity goes with it."""
+    def evict_oldest(self) -> int:
+        """Forget the oldest log event; without a table its entity goes with it. Returns its bytes."""
         event = self.log.popleft()
-        self.bytes_held -= _size(event)
+        size = _size(event)
+        self.bytes_held -= size
         self.complete_from = event.offset + 1
         if not self.is_table:
             self._forget(event)
             self.floor = self.complete_from
+        return size
 
     def expire_tombstones(self, cutoff_ms: int) -> None:
         """Forget removals older than ``cutoff_ms``; positions before them no longer get `changes`."""
@@ -166,7 +175,8 @@ class PartitionLog:
         if entities is None or entities.get(event.entity) is not event:
             return
         del entities[event.entity]
-        self._tombstones.pop((event.group, event.entity), None)
+        if event.deleted:
+            del self._tombstones[event.group, event.entity]
         if not entities:
             del self.newest[event.group]
 

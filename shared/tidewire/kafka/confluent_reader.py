@@ -5,24 +5,23 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from operator import methodcaller
-from typing import Any, TypeVar
+from typing import Any
 
 import confluent_kafka as ck
 
+from .caller_thread import CallerThread
 from .confluent_errors import translate, translated
 from .confluent_gap import Gap
 from .confluent_queries import TopicQueries
 from .errors import BrokerUnavailableError, OffsetOutOfRangeError, UnknownTopicError
 from .log_noise import LIBRDKAFKA_LOGGER, calm_client_logs
-from .records import Bounds, Fetched, Record, RecordPosition, TopicPartition
+from .records import Bounds, Fetched, Header, Record, RecordPosition, TopicPartition
 from .settings import KafkaSettings
 
 __all__ = ["ConfluentReader"]
 
-T = TypeVar("T")
 _Message = (
     Any  # the stub types every part as optional, which holds only for messages never consumed
 )
@@ -32,6 +31,8 @@ _BESIDE = {ck.KafkaError._AUTO_OFFSET_RESET, ck.KafkaError.OFFSET_OUT_OF_RANGE}
 _HARMLESS = _BROKEN_BATCH | {ck.KafkaError._PARTITION_EOF}
 _SLICE = 0.1
 _MAX_BATCH = 500
+_new = tuple.__new__
+"""As `Record` itself does it, without the call between: 3 % of all that a record costs a gateway."""
 _headers_of = methodcaller("headers")
 """Where a name is no UTF-8 the client returns half-made headers with an error pending. CPython checks for that in
 every call but the specialised ones of warm code, which would go on with them, and crash."""
@@ -51,7 +52,7 @@ class ConfluentReader:
         self._settings = settings
         self._client: ck.Consumer | None = None
         self._queries: TopicQueries | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tidewire-reader")
+        self._thread = CallerThread("tidewire-reader")
         self._ready: deque[_Message] = deque()
         self._next: dict[TopicPartition, int] = {}
         self._parked: set[TopicPartition] = set()
@@ -62,6 +63,7 @@ class ConfluentReader:
         self._skipped: list[RecordPosition] = []
         self._assigning = asyncio.Lock()
         self._checked_at = 0.0
+        self._gather_until = 0.0  # the reader's thread alone looks at it
 
     async def start(self) -> None:
         calm_client_logs()
@@ -77,9 +79,9 @@ class ConfluentReader:
         if client is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.request_timeout):
-                    await self._in_thread(client.close)
+                    await self._thread.call(client.close)
         self._ready.clear()
-        self._thread.shutdown(wait=False)
+        self._thread.stop()
 
     async def assign(self, starts: Mapping[TopicPartition, int]) -> None:
         async with self._assigning:
@@ -92,19 +94,20 @@ class ConfluentReader:
             self._parked.clear()
             self._forget(gone)
             if gone or new:
-                await self._in_thread(self._replace, gone, {tp: starts[tp] for tp in new})
+                await self._thread.call(self._replace, gone, {tp: starts[tp] for tp in new})
 
     async def fetch(self, *, max_records: int, max_wait: float) -> Fetched:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + max_wait
-        await asyncio.sleep(0)
+        if self._ready:
+            await asyncio.sleep(0)  # nothing below may wait, and others have their turn
         while True:
             await self._check()
             await self._rest()
             await self._seek()
             if not self._ready:
                 wait = min(_SLICE, max(0.0, deadline - loop.time()))
-                await self._in_thread(self._consume, min(max_records, _MAX_BATCH), wait)
+                await self._thread.call(self._consume, min(max_records, _MAX_BATCH), wait)
             fetched = self._take(max_records)
             if fetched.next_offsets or loop.time() >= deadline:
                 return fetched
@@ -122,12 +125,16 @@ class ConfluentReader:
         client = self._client
         if client is None:
             return
+        gathering = self._gather_until - time.monotonic()
+        if gathering > 0:
+            time.sleep(gathering)
         with translated("reading from Kafka"):
             first = client.poll(wait)
             if first is not None:
                 self._ready.append(first)
                 if limit > 1:
                     self._ready.extend(client.consume(num_messages=limit - 1, timeout=0))
+                self._gather_until = time.monotonic() + self._settings.fetch_gather
 
     def _replace(self, gone: Iterable[TopicPartition], new: Mapping[TopicPartition, int]) -> None:
         """Take partitions out and in; the others flow on undisturbed."""
@@ -151,38 +158,71 @@ class ConfluentReader:
 
     # In the event loop.
 
-    async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
-        """Run on the reader's thread; cancelling the wait does not stop what runs."""
-        loop = asyncio.get_running_loop()
-        return await asyncio.shield(loop.run_in_executor(self._thread, call, *arguments))
-
     def _take(self, max_records: int) -> Fetched:
         records: list[Record] = []
         moved: dict[TopicPartition, int] = {}
         ready = self._ready
         while ready and len(records) < max_records:
-            error = ready[0].error()
-            tp = _where(ready[0])
+            error, tp = ready[0].error(), _where(ready[0])
             if tp in self._to_seek or (tp in self._gaps and self._look(ready[0], tp, moved)):
                 ready.popleft()
-                continue
-            if moved and error is not None and error.code() not in _HARMLESS:
+            elif error is None and tp in self._next:
+                self._take_run(tp, max_records, records, moved)
+            elif error is None:
+                ready.popleft()  # read before its partition was let go
+            elif moved and error.code() not in _HARMLESS:
                 break  # hand these over first; the next fetch reports it
-            message = ready.popleft()
-            if error is not None:
-                self._note(error, message, tp, moved)
-            elif tp in self._next and message.offset() >= self._next[tp]:
-                self._next[tp] = moved[tp] = message.offset() + 1
-                self._at_end.discard(tp)
-                self._append(records, message, tp)
+            else:
+                self._note(error, ready.popleft(), tp, moved)
         skipped, self._skipped = self._skipped, []
         return Fetched(records, moved, skipped)
 
-    def _append(self, records: list[Record], message: _Message, tp: TopicPartition) -> None:
-        try:
-            records.append(_record(message, tp))
-        except SystemError:  # a header name; to ask twice would crash
-            self._skipped.append(RecordPosition(*tp, message.offset()))
+    def _take_run(
+        self,
+        tp: TopicPartition,
+        max_records: int,
+        records: list[Record],
+        moved: dict[TopicPartition, int],
+    ) -> None:
+        """Take records up to the first message of another partition, or that is none.
+
+        Nearly all that is read passes here: what a record costs, it costs in this loop.
+        """
+        topic, partition = tp
+        ready, begin = self._ready, self._next[tp]
+        next_offset = begin
+        while ready and len(records) < max_records:
+            message = ready.popleft()
+            is_same = message.partition() == partition and message.topic() == topic
+            if not is_same or message.error() is not None:
+                ready.appendleft(message)
+                break
+            offset = message.offset()
+            if offset < next_offset:
+                continue
+            next_offset = offset + 1
+            try:
+                headers = _headers_of(message)
+            except SystemError:  # a header name; to ask twice would crash
+                self._skipped.append(RecordPosition(topic, partition, offset))
+                continue
+            records.append(
+                _new(
+                    Record,
+                    (
+                        topic,
+                        partition,
+                        offset,
+                        message.timestamp()[1],
+                        message.key(),
+                        message.value(),
+                        _without_nulls(headers) if headers else (),
+                    ),
+                )
+            )
+        if next_offset > begin:
+            self._next[tp] = moved[tp] = next_offset
+            self._at_end.discard(tp)
 
     def _look(
         self, message: _Message, tp: TopicPartition, moved: dict[TopicPartition, int]
@@ -217,7 +257,7 @@ class ConfluentReader:
             return
         async with self._assigning:
             seeking = {tp: at for tp, at in self._to_seek.items() if tp in self._next}
-            await self._in_thread(self._replace, list(seeking), seeking)
+            await self._thread.call(self._replace, list(seeking), seeking)
             self._to_seek.clear()
 
     async def _rest(self) -> None:
@@ -233,7 +273,7 @@ class ConfluentReader:
         async with self._assigning:
             self._at_end.clear()
             starts = {tp: at for tp, at in self._next.items() if tp in flowing}
-            await self._in_thread(self._pause, starts)
+            await self._thread.call(self._pause, starts)
 
     def _forget(self, gone: Iterable[TopicPartition]) -> None:
         """Drop what is known of broken batches in partitions that begin anew, or are gone."""
@@ -297,7 +337,7 @@ class ConfluentReader:
         try:
             await self._check_exist()
         except BrokerUnavailableError:
-            await self._in_thread(self._consume, 1, 0.0)
+            await self._thread.call(self._consume, 1, 0.0)
             if not self._ready:
                 raise
 
@@ -319,14 +359,9 @@ def _where(message: _Message) -> TopicPartition:
     return TopicPartition(message.topic(), message.partition())
 
 
-def _record(message: _Message, tp: TopicPartition) -> Record:
-    headers = _headers_of(message)
-    return Record(
-        tp.topic,
-        tp.partition,
-        message.offset(),
-        message.timestamp()[1],
-        message.key(),
-        message.value(),
-        tuple((name, content or b"") for name, content in headers) if headers else (),
-    )
+def _without_nulls(headers: Sequence[tuple[str, bytes | None]]) -> tuple[Header, ...]:
+    """The headers as plain data; nulls, which are rare, as empty."""
+    for _, content in headers:
+        if content is None:
+            return tuple((name, content or b"") for name, content in headers)
+    return tuple(headers)  # type: ignore[arg-type]  # none is null

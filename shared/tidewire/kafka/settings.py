@@ -66,6 +66,12 @@ class KafkaSettings(BaseModel):
         le=5,
         description="rest of a reader at the end of all its partitions, for a broker without long polls; 0: none",
     )
+    fetch_gather: float = Field(
+        default=0.005,
+        ge=0,
+        le=1,
+        description="a reader that was just given records lets others gather for so long: a busy topic costs fewer wake-ups, an idle one is heard at once; 0: it does not",
+    )
     fetch_bytes: int = Field(
         default=16 * 1024 * 1024,
         ge=1024 * 1024,

@@ -25,6 +25,8 @@ __all__ = [
     "encode_welcome",
 ]
 
+_EVENT = b'{"key":%b,"data":%b,"ts":%d,"offset":[%d,%d]}'
+_REMOVAL = b'{"key":%b,"deleted":true,"ts":%d,"offset":[%d,%d]}'
 _UPDATES = (
     b'{"v":1,"type":"updates","payload":{"sub":%d,"position":%b,"events":[%b],"coalesced":%d%b}}'
 )
@@ -35,14 +37,9 @@ Gap = Mapping[int, tuple[int, int]]
 
 def encode_event(key: str, data: bytes | None, ts_ms: int, partition: int, offset: int) -> bytes:
     """One event; ``data`` is valid JSON as published, None for a removed key."""
-    body = b'"deleted":true' if data is None else b'"data":' + data
-    return b'{"key":%b,%b,"ts":%d,"offset":[%d,%d]}' % (
-        orjson.dumps(key),
-        body,
-        ts_ms,
-        partition,
-        offset,
-    )
+    if data is None:
+        return _REMOVAL % (orjson.dumps(key), ts_ms, partition, offset)
+    return _EVENT % (orjson.dumps(key), data, ts_ms, partition, offset)
 
 
 def encode_updates(

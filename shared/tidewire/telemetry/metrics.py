@@ -8,7 +8,6 @@ from prometheus_client import (
     Counter,
     Gauge,
     GCCollector,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
 )
@@ -17,23 +16,26 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from .._version import __version__
 from .metric_table import METRICS, OTHER, Kind, MetricSpec
+from .tallies import Histogram, Tally
 
 __all__ = ["Metrics", "create_metrics", "label_or_other"]
 
 _PREFIX = "tidewire_"
 _Labels = tuple[tuple[str, str], ...]
+_Child = MetricWrapperBase | Tally | Histogram
 
 
 class Metrics:
     """Counters, gauges and histograms by the table's names, every child bound (and so shown) from the start.
 
     Look a child up once and keep it; asking for a name or a label value that the table does not
-    have is a bug (``KeyError``).
+    have is a bug (``KeyError``). Tallies (counters without labels) and histograms are the event loop's: no
+    other thread may count with them.
     """
 
     def __init__(self, service: str, specs: tuple[MetricSpec, ...]) -> None:
         self._registry = CollectorRegistry(auto_describe=True)
-        self._children: dict[tuple[Kind, str, _Labels], MetricWrapperBase] = {}
+        self._children: dict[tuple[Kind, str, _Labels], _Child] = {}
         for spec in specs:
             self._declare(spec)
         build = Gauge(
@@ -48,13 +50,18 @@ class Metrics:
         GCCollector(registry=self._registry)
 
     def counter(self, name: str, **labels: str) -> Counter:
-        return cast("Counter", self._child(Kind.COUNTER, name, labels))
+        """A counter with labels."""
+        return cast("Counter", self._children[Kind.COUNTER, name, tuple(sorted(labels.items()))])
 
-    def gauge(self, name: str, **labels: str) -> Gauge:
-        return cast("Gauge", self._child(Kind.GAUGE, name, labels))
+    def tally(self, name: str) -> Tally:
+        """A counter without labels."""
+        return cast("Tally", self._children[Kind.COUNTER, name, ()])
 
-    def histogram(self, name: str, **labels: str) -> Histogram:
-        return cast("Histogram", self._child(Kind.HISTOGRAM, name, labels))
+    def gauge(self, name: str) -> Gauge:
+        return cast("Gauge", self._children[Kind.GAUGE, name, ()])
+
+    def histogram(self, name: str) -> Histogram:
+        return cast("Histogram", self._children[Kind.HISTOGRAM, name, ()])
 
     def counters(self, name: str, label: str) -> dict[str, Counter]:
         """All children of a counter with one label, by the label's value."""
@@ -70,25 +77,25 @@ class Metrics:
         return encode(self._registry), content_type
 
     def _declare(self, spec: MetricSpec) -> None:
-        metric = _make(spec, self._registry)
-        for values in product(*spec.labels.values()):
-            child = metric.labels(*values) if values else metric
-            labels = tuple(sorted(zip(spec.labels, values, strict=True)))
-            self._children[spec.kind, spec.name, labels] = child
+        name = _PREFIX + spec.name
+        if spec.kind is Kind.COUNTER and spec.labels:
+            counter = Counter(name, spec.help, list(spec.labels), registry=self._registry)
+            for values in product(*spec.labels.values()):
+                labels = tuple(sorted(zip(spec.labels, values, strict=True)))
+                self._children[spec.kind, spec.name, labels] = counter.labels(*values)
+        else:
+            assert not spec.labels, "only counters have labels"
+            self._children[spec.kind, spec.name, ()] = self._unlabelled(spec, name)
 
-    def _child(self, kind: Kind, name: str, labels: dict[str, str]) -> MetricWrapperBase:
-        return self._children[kind, name, tuple(sorted(labels.items()))]
-
-
-def _make(spec: MetricSpec, registry: CollectorRegistry) -> MetricWrapperBase:
-    name, labels = _PREFIX + spec.name, list(spec.labels)
-    match spec.kind:
-        case Kind.COUNTER:
-            return Counter(name, spec.help, labels, registry=registry)
-        case Kind.GAUGE:
-            return Gauge(name, spec.help, labels, registry=registry)
-        case Kind.HISTOGRAM:
-            return Histogram(name, spec.help, labels, registry=registry, buckets=spec.buckets)
+    def _unlabelled(self, spec: MetricSpec, name: str) -> _Child:
+        if spec.kind is Kind.GAUGE:
+            return Gauge(name, spec.help, registry=self._registry)
+        if spec.kind is Kind.COUNTER:
+            child: Tally | Histogram = Tally(name, spec.help)
+        else:
+            child = Histogram(name, spec.help, spec.buckets)
+        self._registry.register(child)
+        return child
 
 
 def create_metrics(service: str) -> Metrics:

@@ -56,6 +56,15 @@ def test_any_text_key_survives(key: str) -> None:
         (record(b""), RejectReason.NOT_JSON),
         (record(b'"\xff"'), RejectReason.NOT_JSON),
         (record(b"NaN"), RejectReason.NOT_JSON),
+        (record(b"1e999"), RejectReason.NOT_JSON),
+        (record(b"1" * 400), RejectReason.NOT_JSON),
+        (record(b"01"), RejectReason.NOT_JSON),
+        (record(b"[1,]"), RejectReason.NOT_JSON),
+        (record(b"1 2"), RejectReason.NOT_JSON),
+        (record(b'"\\ud800"'), RejectReason.NOT_JSON),
+        (record(b'"\xed\xa0\x80"'), RejectReason.NOT_JSON),
+        (record(b'"\x01"'), RejectReason.NOT_JSON),
+        (record(b"\xef\xbb\xbf1"), RejectReason.NOT_JSON),
         (record(b'"' + b"x" * LIMIT + b'"'), RejectReason.TOO_LARGE),
     ],
 )
@@ -94,6 +103,25 @@ def test_entity_may_be_a_field_of_the_value() -> None:
         with pytest.raises(Rejected) as refused:
             by_value.decode(record(value))
         assert refused.value.reason is RejectReason.NO_ENTITY
+
+
+def test_entity_may_be_a_field_of_a_structured_event_s_data() -> None:
+    headers = (("content-type", b"application/cloudevents+json"),)
+    body = b'{"data":{"tail":"N14228"},"tail":"another"}'
+    assert decoder(entity="value:tail").decode(record(body, headers=headers)).entity == "N14228"
+
+
+@given(st.integers(250, 262), st.booleans())
+def test_depth_is_bounded_exactly(depth: int, of_objects: bool) -> None:
+    decode = Decoder(Stream(topic="t"), 100_000).decode
+    first, last = (b'{"":', b"}") if of_objects else (b"[", b"]")
+    text = first * (depth - 1) + b"[]" + last * (depth - 1)
+    if depth <= 256:
+        assert text in decode(record(text)).encoded
+    else:
+        with pytest.raises(Rejected) as refused:
+            decode(record(text))
+        assert refused.value.reason is RejectReason.TOO_DEEP
 
 
 @pytest.mark.parametrize("deep", [b"[" * 300 + b"]" * 300, b'{"a":' * 300 + b"1" + b"}" * 300])

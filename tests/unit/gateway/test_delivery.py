@@ -165,6 +165,7 @@ def test_full_feed_keeps_one_timer() -> None:
     log = VirtualLog("t", 1)
     node = make_node(log, STREAM)
     connect(node, mode="every", interval_ms=3_600_000)
+    node.timers.advance(Limits().live_timeout)  # the timer of unanswered requests is over
     for n in range(20):
         log.publish(0, "k", b'"' + b"x" * 90_000 + b'"')
         node.read_all()

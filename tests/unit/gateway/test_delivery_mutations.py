@@ -15,7 +15,7 @@ from tidewire_gateway.core.backlog import Backlog, Piece
 from tidewire_gateway.core.coalescing import Batch, LatestWindow
 from tidewire_gateway.core.events import Event
 from tidewire_gateway.core.feeds import Feed, Flush
-from tidewire_gateway.core.outbox import updates_frames
+from tidewire_gateway.core.outbox import one_frame, updates_frames
 from tidewire_gateway.core.partition_log import PartitionLog
 from tidewire_gateway.core.snapshots import Snapshot
 from tidewire_gateway.core.subscriptions import Subscription
@@ -46,8 +46,12 @@ def position_in_the_first_frame(patch: Patch) -> None:
         head = updates_frames(sub, position, Batch((), 0), max_bytes)
         return [*head, *updates_frames(sub, stay, batch, max_bytes)]
 
+    def frame(sub: int, position: Position, batch: Batch, max_bytes: int) -> bytes | None:
+        is_one = one_frame(sub, position, batch, max_bytes) is not None
+        return b"".join(frames(sub, position, batch, max_bytes)) if is_one else None
+
     patch.setattr(answers, "updates_frames", frames)
-    patch.setattr(fanout, "updates_frames", frames)
+    patch.setattr(fanout, "one_frame", frame)
 
 
 def flush_claims_more_than_was_read(patch: Patch) -> None:
@@ -68,11 +72,14 @@ def shared_frame_goes_to_the_detached(patch: Patch) -> None:
         begin(job, feed, *rest)
         job.waiting = iter(list(feed.members()))
 
-    def write_if_it_can_take_it(job: Any, subscription: Subscription) -> None:
-        if subscription.receiver.is_congested:
-            write(job, subscription)
-        else:
-            subscription.receiver.write(job.data)
+    def write_if_it_can_take_it(job: Any, subscriptions: Iterable[Subscription]) -> int:
+        seen = 0
+        for seen, subscription in enumerate(subscriptions, 1):  # noqa: B007 - their number is the answer
+            if subscription.receiver.is_congested:
+                write(job, [subscription])
+            else:
+                subscription.receiver.write(job.data)
+        return seen
 
     write = fanout._Job.write
 
@@ -101,9 +108,10 @@ def window_drops_an_entity(patch: Patch) -> None:
 
 
 def window_keeps_the_older_value(patch: Patch) -> None:
-    def offer(window: LatestWindow, event: Event) -> None:
+    def offer(window: LatestWindow, event: Event) -> bool:
         window._newest.setdefault(event.entity, event)
         window._offered += 1
+        return False
 
     patch.setattr(LatestWindow, "offer", offer)
 

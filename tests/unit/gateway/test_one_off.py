@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tidewire.config.streams import Stream
 from tidewire.identity.rights import Action
@@ -231,7 +232,7 @@ def test_channel_is_resolved(name: str, identity: Identity | None, channel: Chan
 def test_entity_that_moved_to_another_partition_is_answered_once() -> None:
     held = topology(event("JFK/1", 0, 0, b"1"), event("LGA/1", 1, 0, b"2"))
     held.declared = 1
-    later = event("JFK/1", 1, 1, b"3")._replace(ts_ms=1_700_000_000_001)
+    later = replace(event("JFK/1", 1, 1, b"3"), ts_ms=1_700_000_000_001)
     held.logs[1].append(later)
     assert held.is_regrouped
     got = answer(take_snapshot("flights", WHOLE, held))

@@ -128,8 +128,8 @@ def test_node_holds_no_more_than_its_bytes() -> None:
     history = History(log_window=1000, tombstone_ttl=1000, max_bytes=1000)
     first, second = PartitionLog(0, is_table=False), PartitionLog(0, is_table=False)
     for offset in range(10):
-        history.append(first, event(offset), 0, is_live=True)
-        history.append(second, event(offset), 0, is_live=True)
+        history.append(first, event(offset))
+        history.append(second, event(offset))
         assert history.bytes_held == first.bytes_held + second.bytes_held <= 1000
     assert first.log[-1].offset == second.log[-1].offset == 9
     history.forget(second)
@@ -142,7 +142,7 @@ def test_history_older_than_the_window_is_not_kept_but_bounds_changes() -> None:
     now_ms = 1_000_000
     for offset, age_s in enumerate((200, 50, 5)):
         one = event(offset, f"A/{offset}", ts=now_ms - age_s * 1000)
-        history.append(log, one, now_ms, is_live=False)
+        history.load(log, one, now_ms)
     assert log.floor == 1
     assert [e.offset for e in log.log] == [2]
     assert log.complete_from == 2
@@ -152,7 +152,7 @@ def test_history_older_than_the_window_is_not_kept_but_bounds_changes() -> None:
 def test_live_log_is_tended_by_age() -> None:
     history = History(log_window=10, tombstone_ttl=100, max_bytes=1 << 20)
     log = PartitionLog(0, is_table=False)
-    history.append(log, event(0, ts=1000), 1000, is_live=True)
+    history.append(log, event(0, ts=1000))
     history.tend(log, 10_000)
     assert len(log.log) == 1
     history.tend(log, 12_000)
@@ -170,3 +170,42 @@ def test_removals_are_held_once_per_entity_and_go_with_the_log() -> None:
         assert len(log._tombstones) == 1
         log.evict_before(2000)
         assert len(log._tombstones) == (1 if is_table else 0)
+
+
+@given(st.lists(st.tuples(entities, st.booleans(), st.integers(0, 6)), max_size=60), st.booleans())
+def test_removals_remembered_are_those_of_the_newest(
+    steps: list[tuple[str, bool, int]], is_table: bool
+) -> None:
+    log = PartitionLog(0, is_table=is_table)
+    for offset, (entity, deleted, what) in enumerate(steps):
+        log.append(event(offset, entity, deleted=deleted, ts=offset))
+        if what == 0:
+            log.expire_tombstones(offset - 3)
+        elif what == 1:
+            log.evict_before(offset - 3)
+        newest = [e for entities in log.newest.values() for e in entities.values()]
+        removals = sorted((e for e in newest if e.deleted), key=lambda e: e.offset)
+        assert list(log._tombstones.values()) == removals
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.sampled_from("aaalt"), entities), max_size=60),
+    st.booleans(),
+)
+def test_bytes_held_are_those_of_the_logs(
+    steps: list[tuple[int, str, str]], is_table: bool
+) -> None:
+    history = History(log_window=10, tombstone_ttl=20, max_bytes=3000)
+    logs = [PartitionLog(0, is_table=is_table) for _ in range(2)]
+    for offset, (which, what, entity) in enumerate(steps):
+        log, now_ms = logs[which], offset * 1000
+        if what == "a":
+            history.append(log, event(offset, entity, ts=now_ms))
+        elif what == "l":
+            history.load(log, event(offset, entity, ts=now_ms - 15_000), now_ms)
+        else:
+            history.tend(log, now_ms)
+        assert history.bytes_held == sum(log.bytes_held for log in logs)
+        assert history.bytes_held <= 3000
+        for one in logs:
+            assert one.bytes_held == 300 * len(one.log)

@@ -14,7 +14,7 @@ from tidewire.protocol.positions import Position
 from tidewire.protocol.server_frames import encode_event
 from tidewire_gateway.core.coalescing import Batch, EveryWindow, LatestWindow
 from tidewire_gateway.core.events import Event
-from tidewire_gateway.core.feed_index import FeedIndex
+from tidewire_gateway.core.feed_index import FeedIndex, well_placed
 from tidewire_gateway.core.feeds import Feed, FeedKey, Topology, Urgency
 from tidewire_gateway.core.intervals import grant_interval_ms
 from tidewire_gateway.core.outbox import updates_frames
@@ -54,12 +54,9 @@ def test_every_keeps_all_in_order(entities: list[str]) -> None:
 
 def test_every_asks_for_a_flush_when_it_is_full() -> None:
     window = EveryWindow(100)
-    fullness = []
-    for one in (event(0), event(1, data=b'"' + b"x" * 100 + b'"')):
-        window.offer(one)
-        fullness.append(window.is_full)
+    fullness = [window.offer(one) for one in (event(0), event(1, data=b'"' + b"x" * 100 + b'"'))]
     window.take_batch()
-    assert [*fullness, window.is_full] == [False, True, False]
+    assert [*fullness, window.offer(event(2))] == [False, True, False]
 
 
 @given(st.lists(st.binary(max_size=60), max_size=30), st.integers(1100, 1400))
@@ -124,25 +121,32 @@ def make_feed(mode: Mode = Mode.LATEST, interval_ms: int = 100) -> Feed:
     return Feed(1, key, topology=topology, partitions=(0,), max_window_bytes=200)
 
 
-def offered(feed: Feed, offset: int, now: float) -> Urgency:
+def attended(feed: Feed) -> Feed:
+    subscription = Subscription(Nobody(), feed, "s")
+    feed.admit(subscription)
+    feed.attach(subscription)
+    return feed
+
+
+def offered(feed: Feed, offset: int, now: float) -> Urgency | None:
     one = event(offset)
     feed.topology.logs[0].append(one)
     return feed.offer(one, now)
 
 
 def test_idle_feed_flushes_at_once_and_a_busy_one_at_its_interval() -> None:
-    feed = make_feed()
+    feed = attended(make_feed())
     assert offered(feed, 0, 10.0) is Urgency.NOW
     feed.take_flush(10.0)
     assert offered(feed, 1, 10.05) is Urgency.LATER
     feed.is_scheduled = True
-    assert offered(feed, 2, 10.06) is Urgency.SCHEDULED
+    assert offered(feed, 2, 10.06) is None
     feed.take_flush(10.1)
     assert offered(feed, 3, 10.3) is Urgency.NOW
 
 
 def test_full_window_flushes_before_its_interval() -> None:
-    feed = make_feed(Mode.EVERY)
+    feed = attended(make_feed(Mode.EVERY))
     feed.take_flush(10.0)
     urgencies = [offered(feed, n, 10.01) for n in range(5)]
     assert urgencies[0] is Urgency.LATER
@@ -182,6 +186,8 @@ def test_nothing_gathers_for_nobody() -> None:
     feed.drop(subscription)
     assert feed.is_level
     assert feed.is_unused
+    assert offered(feed, 1, 9.0) is None
+    assert feed.is_level
 
 
 def test_numbers_of_feeds_are_never_used_again() -> None:
@@ -194,37 +200,45 @@ def test_numbers_of_feeds_are_never_used_again() -> None:
     assert index.create(key, topology, (0,)).sub == first.sub + 1
 
 
-def test_event_reaches_its_group_and_the_whole_stream_alone() -> None:
+def make_feeds(index: FeedIndex, *places: tuple[Channel, tuple[int, ...]]) -> list[Feed]:
+    topology = Topology("t", "e", 2)
+    return [
+        index.create(FeedKey(channel, Mode.LATEST, 0), topology, partitions)
+        for channel, partitions in places
+    ]
+
+
+def test_feeds_are_found_by_their_stream_and_group() -> None:
+    index = FeedIndex(max_window_bytes=100)
+    feeds = index.feeds_of("s")
+    assert (feeds.whole, feeds.by_group) == ((), {})
+    whole, mine, others, _ = make_feeds(
+        index,
+        (Channel("s"), (0, 1)),
+        (Channel("s", "a"), (0,)),
+        (Channel("s", "b"), (0,)),
+        (Channel("x"), (0, 1)),
+    )
+    assert feeds is index.feeds_of("s")
+    assert (feeds.whole, feeds.by_group) == ((whole,), {"a": (mine,), "b": (others,)})
+
+
+def test_feeds_may_come_and_go_while_an_event_is_on_its_way_to_them() -> None:
     index = FeedIndex(max_window_bytes=100)
     topology = Topology("t", "e", 1)
-    feeds = {
-        name: index.create(FeedKey(channel, Mode.LATEST, 0), topology, (0,))
-        for name, channel in {
-            "whole": Channel("s"),
-            "mine": Channel("s", "a"),
-            "other group": Channel("s", "b"),
-            "other stream": Channel("x"),
-        }.items()
-    }
-    assert index.recipients("s", event(0, "a")).feeds == []
-    for feed in feeds.values():
-        subscription = Subscription(Nobody(), feed, "")
-        feed.admit(subscription)
-        feed.attach(subscription)
-    assert index.recipients("s", event(0, "a")).feeds == [feeds["whole"], feeds["mine"]]
-    assert not index.recipients("s", event(0, "a")).is_misplaced
+    keys = [FeedKey(Channel("s", g), Mode.LATEST, i) for g in (None, "a") for i in (0, 50)]
+    made = [index.create(key, topology, (0,)) for key in keys]
+    feeds = index.feeds_of("s")
+    before = [*feeds.whole, *feeds.by_group["a"]]
+    reached = []
+    for feed in (*feeds.whole, *feeds.by_group["a"]):
+        index.discard(feed)
+        reached.append(feed)
+    assert reached == before == made
+    assert (feeds.whole, feeds.by_group) == ((), {})
 
 
-def test_event_in_the_wrong_partition_reaches_the_whole_stream_alone_and_is_noticed() -> None:
+def test_event_in_the_wrong_partition_is_not_part_of_its_group_s_channel() -> None:
     index = FeedIndex(max_window_bytes=100)
-    topology = Topology("t", "e", 2)
-    feeds = [
-        index.create(FeedKey(channel, Mode.LATEST, 0), topology, partitions)
-        for channel, partitions in ((Channel("s"), (0, 1)), (Channel("s", "a"), (1,)))
-    ]
-    for feed in feeds:
-        subscription = Subscription(Nobody(), feed, "")
-        feed.admit(subscription)
-        feed.attach(subscription)
-    assert index.recipients("s", event(0, "a")).feeds == [feeds[0]]
-    assert index.recipients("s", event(0, "a")).is_misplaced
+    here, there = make_feeds(index, (Channel("s", "a"), (0,)), (Channel("s", "b"), (1,)))
+    assert well_placed((here, there), event(0, "a")) == [here]

@@ -1,11 +1,16 @@
 import re
 
+import prometheus_client
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tidewire.protocol.codes import ErrorCode
 from tidewire.telemetry.metric_table import METRICS, Kind
 from tidewire.telemetry.metrics import create_metrics, label_or_other
+from tidewire.telemetry.tallies import Histogram
 
 
 def samples(metrics_text: bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -44,6 +49,31 @@ def test_a_bound_child_counts() -> None:
     assert shown["tidewire_errors_total", frozenset({("code", "forbidden")})] == 2
     assert shown["tidewire_freshness_seconds_bucket", frozenset({("le", "0.005")})] == 1
     assert shown["tidewire_connections", frozenset()] == 7
+
+
+def test_a_tally_counts() -> None:
+    metrics = create_metrics("gateway")
+    metrics.tally("events_delivered_total").inc(5)
+    metrics.tally("events_delivered_total").inc()
+    shown = samples(metrics.render()[0])
+    assert shown["tidewire_events_delivered_total", frozenset()] == 6
+
+
+@given(st.lists(st.floats(0, 100)))
+def test_a_histogram_shows_what_the_librarys_own_would(values: list[float]) -> None:
+    bounds = (0.001, 0.5, 1, 2.5, 60)
+    registry = CollectorRegistry()
+    library = prometheus_client.Histogram("theirs", "-", registry=registry, buckets=bounds)
+    ours = Histogram("ours", "-", bounds)
+    registry.register(ours)
+    for value in values:
+        library.observe(value)
+        ours.observe(value)
+    shown = samples(generate_latest(registry))
+    theirs = {(n.removeprefix("theirs"), k): v for (n, k), v in shown.items() if n[0] == "t"}
+    found = {(n.removeprefix("ours"), k): v for (n, k), v in shown.items() if n[0] == "o"}
+    theirs = {key: value for key, value in theirs.items() if key[0] != "_created"}
+    assert found == theirs
 
 
 def test_two_instances_in_one_process_do_not_share() -> None:
