@@ -111,7 +111,7 @@ def _processes(rig: Rig, plan: Plan) -> Iterator[Sample]:
                     client.mark()
                     time.sleep(plan.seconds)
                     rate = client.report().handshakes.per_second
-                name = f"{TIDEWIRE}, {count} process(es)"
+                name = f"{TIDEWIRE}, {count} node(s)"
                 yield Sample(_SCALE, name, run, {"handshakes_per_second": rate})
 
 
@@ -120,17 +120,17 @@ def _gain(samples: Sequence[Sample]) -> Figure:
         count: [
             s.values["handshakes_per_second"]
             for s in samples
-            if s.contender == f"{TIDEWIRE}, {count} process(es)"
+            if s.contender == f"{TIDEWIRE}, {count} node(s)"
         ]
         for count in (1, 2)
     }
     return Figure(
         "scale",
-        "handshakes a second of two processes on two cores (load client too), against one",
+        "handshakes a second of two nodes behind one port on two cores (load client too), against one",
         [two / one for one, two in zip(rates[1], rates[2], strict=True)],
         "×",
         Kind.RATIO,
-        sides={f"{n} process(es)": f"{spread_of(v).median:,.0f}/s" for n, v in rates.items()},
+        sides={f"{n} node(s)": f"{spread_of(v).median:,.0f}/s" for n, v in rates.items()},
     )
 
 

@@ -39,7 +39,7 @@ def resume(rig: Rig, plan: Plan, _peers: Sequence[Peer], results: Results) -> No
         with connected(keeper):
             for run in range(plan.runs):
                 since = _position(node, stream.name)
-                rig.publish(stream.name, round(_RATE * _BEHIND), data_bytes=100, last=True)
+                rig.publish(stream.name, round(_RATE * _BEHIND), _RATE, data_bytes=100, last=True)
                 _wait_until_cold(node)
                 samples.append(_resume(node, stream.name, since, run))
     results.samples += samples
