@@ -39,7 +39,8 @@ _READY = '"type":"subscribed"'
 
 
 def fanout(rig: Rig, plan: Plan, peers: Sequence[Peer], results: Results) -> None:
-    samples = list(_shared(rig, plan, peers)) + list(_private(rig, plan))
+    samples = list(_shared(rig, plan, peers))
+    samples += _private(rig, plan) if plan.is_whole else []
     results.samples += samples
     results.figures += [f for f in _figures(samples) if f.values]
 
@@ -51,7 +52,8 @@ def _shared(rig: Rig, plan: Plan, peers: Sequence[Peer]) -> Iterator[Sample]:
         node = stack.enter_context(rig.node("fanout"))
         options = _options(node, stream.name, plan)
         contenders = [stack.enter_context(tidewire_contender(rig, node, stream, options))]
-        beside: list[Peer | str] = [*_PEERS, *peers]
+        own = [name for name in _PEERS if plan.is_whole or name != BROADCAST]
+        beside: list[Peer | str] = [*own, *peers]
         contenders += [
             stack.enter_context(peer_contender(rig, peer, plan.connections)) for peer in beside
         ]

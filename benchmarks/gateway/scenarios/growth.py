@@ -33,10 +33,11 @@ _ADDRESSES = 4
 
 
 def growth(rig: Rig, plan: Plan, _peers: Sequence[Peer], results: Results) -> None:
-    sizes = (plan.many // 100, plan.many // 10, plan.many)
-    samples = [s for size in sizes for s in _size(rig, plan, size)]
+    if not plan.is_whole:
+        return
+    samples = [s for size in plan.sizes for s in _size(rig, plan, size)]
     results.samples += samples
-    results.figures += _growth(samples, sizes)
+    results.figures += _growth(samples, plan.sizes)
     scale = list(_processes(rig, plan))
     results.samples += scale
     results.figures += [_gain(scale)]

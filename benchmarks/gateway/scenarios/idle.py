@@ -18,8 +18,8 @@ __all__ = ["idle"]
 
 _READY = '"type":"subscribed"'
 _WARM_UP = 500
-_REST = 2.0
-_LOOK = 3.0
+_REST = 1.5
+_LOOK = 2.0
 _PER_ADDRESS = 25_000
 _RESERVE = 1024
 _CONNECT_TIMEOUT = 240.0
@@ -29,7 +29,7 @@ def idle(rig: Rig, plan: Plan, _peers: Sequence[Peer], results: Results) -> None
     stream = StreamSpec("idle", public=False)
     rig.make(stream)
     rig.publish(stream.name, 100, keys=100)
-    counts = [plan.many, *([_allowed(plan.most)] if plan.most else [])]
+    counts = [plan.sizes[-1], *([_allowed(plan.most)] if plan.most else [])]
     for count in dict.fromkeys(counts):
         with rig.node(f"idle-{count}") as node:
             results.samples.append(_hold(rig, node, stream.name, count))

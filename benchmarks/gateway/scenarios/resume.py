@@ -20,7 +20,6 @@ from ..rig import Node, Rig, StreamSpec
 __all__ = ["resume"]
 
 _CLIENTS = 2000
-_BEHIND = 10.0
 _RATE = 20.0
 _LOG_WINDOW = 1
 _LAST = '"last":true'
@@ -31,6 +30,7 @@ def resume(rig: Rig, plan: Plan, _peers: Sequence[Peer], results: Results) -> No
     """What they lack is older than what the node holds, so it has to be read again: once, for all."""
     stream = StreamSpec("resume", modes=("every",))
     rig.make(stream)
+    events = round(_RATE * plan.behind)
     settings = {"LOG_WINDOW": str(_LOG_WINDOW)}
     samples: list[Sample] = []
     with rig.node("resume", settings) as node:
@@ -39,14 +39,14 @@ def resume(rig: Rig, plan: Plan, _peers: Sequence[Peer], results: Results) -> No
         with connected(keeper):
             for run in range(plan.runs):
                 since = _position(node, stream.name)
-                rig.publish(stream.name, round(_RATE * _BEHIND), _RATE, data_bytes=100, last=True)
+                rig.publish(stream.name, events, _RATE, data_bytes=100, last=True)
                 _wait_until_cold(node)
-                samples.append(_resume(node, stream.name, since, run))
+                samples.append(_resume(node, stream.name, since, events, run=run))
     results.samples += samples
     results.figures += _figures(samples)
 
 
-def _resume(node: Node, stream: str, since: str, run: int) -> Sample:
+def _resume(node: Node, stream: str, since: str, events: int, *, run: int) -> Sample:
     options = LoadOptions(
         url=node.ws,
         connections=_CLIENTS,
@@ -62,7 +62,7 @@ def _resume(node: Node, stream: str, since: str, run: int) -> Sample:
     used = cpu_of(node.pid).since(before)
     latency = report.handshakes.latency
     return Sample(
-        f"{_CLIENTS:,} clients resume one cold partition, {_BEHIND:g} s and {_RATE * _BEHIND:g} events behind",
+        f"{_CLIENTS:,} clients resume one cold partition, {events / _RATE:g} s and {events} events behind",
         TIDEWIRE,
         run,
         {
