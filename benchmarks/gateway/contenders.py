@@ -2,15 +2,15 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tidewire.bench.errors import BenchError
 from tidewire.bench.load_client import LoadClient, LoadOptions, Report
 from tidewire.bench.usage import cpu_of
 
-from ..peers.peers import BUILT_IN, Peer, left_out
-from ..peers.running import running_peer
+from ..peers.peers import BUILT_IN, Peer
+from ..peers.running import RunningPeer, running_peer
 from .figures import Sample
 from .processes import SERVER_CORE, SOURCE_CORE
 from .rig import Node, Rig, StreamSpec
@@ -22,6 +22,8 @@ __all__ = [
     "connected",
     "measure",
     "peer_contender",
+    "peer_options",
+    "served",
     "settled",
     "subscribe_script",
     "tidewire_contender",
@@ -108,6 +110,28 @@ FRAME_BYTES = 300
 
 
 @contextlib.contextmanager
+def served(rig: Rig, peer: Peer, topic: str) -> Iterator[RunningPeer]:
+    """A peer that is up; one that is fed by Kafka reads ``topic``, which is made."""
+    if peer.feed == "kafka":
+        rig.make(StreamSpec(topic))
+    with running_peer(
+        peer, SERVER_CORE, kafka=rig.bootstrap, topic=topic, logs=rig.folder
+    ) as running:
+        yield running
+
+
+def peer_options(peer: Peer, running: RunningPeer, connections: int) -> LoadOptions:
+    """What a peer's clients do."""
+    return LoadOptions(
+        url=running.url,
+        connections=connections,
+        script=peer.script,
+        ready=peer.ready or None,
+        event=peer.event,
+    )
+
+
+@contextlib.contextmanager
 def peer_contender(rig: Rig, peer: Peer | str, connections: int) -> Iterator[Contender]:
     """A peer, by description or by name, with its connections.
 
@@ -115,11 +139,7 @@ def peer_contender(rig: Rig, peer: Peer | str, connections: int) -> Iterator[Con
     """
     peer = BUILT_IN[peer]() if isinstance(peer, str) else peer
     topic = f"peer-{peer.name}"
-    if peer.feed == "kafka":
-        rig.make(StreamSpec(topic))
-    with running_peer(
-        peer, SERVER_CORE, kafka=rig.bootstrap, topic=topic, logs=rig.folder
-    ) as running:
+    with served(rig, peer, topic) as running:
 
         def feed(load: Load) -> None:
             if peer.feed == "kafka":
@@ -127,13 +147,7 @@ def peer_contender(rig: Rig, peer: Peer | str, connections: int) -> Iterator[Con
             else:
                 running.command(_command(load, connections), _SETTLE_TIMEOUT + load.seconds)
 
-        options = LoadOptions(
-            url=running.url,
-            connections=connections,
-            script=peer.script,
-            ready=peer.ready or None,
-            event=peer.event,
-        )
+        options = peer_options(peer, running, connections)
         with connected(options) as client:
             yield Contender(peer.name, running.pid, client, connections, feed)
 
@@ -190,8 +204,3 @@ def _command(load: Load, connections: int) -> str:
     if load.rate:
         return f"pace {load.rate:g} {load.count / load.rate:g} {FRAME_BYTES}"
     return f"flood {load.count} {FRAME_BYTES}"
-
-
-def missing(peers: Sequence[Peer]) -> list[str]:
-    """Why peers are left out, a sentence each."""
-    return [why for peer in peers if (why := left_out(peer)) is not None]

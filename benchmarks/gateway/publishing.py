@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from tidewire.kafka.confluent_clients import ConfluentWriter
-from tidewire.kafka.errors import BufferFullError
 from tidewire.kafka.partitioning import partition_of
 from tidewire.kafka.records import NewRecord
 from tidewire.kafka.settings import KafkaSettings
+
+from ..offering import offer
 
 __all__ = ["Schedule", "main"]
 
@@ -71,7 +72,7 @@ def _publish(writer: ConfluentWriter, schedule: Schedule) -> None:
     records = _records(schedule)
     if not schedule.rate:
         for number in range(schedule.count):
-            _offer(writer, next(records), number, schedule, time.monotonic_ns())
+            _offer_due(writer, next(records), number, schedule, time.monotonic_ns())
         return
     began = time.monotonic_ns()
     per_tick = max(1, round(schedule.rate * _TICK))
@@ -80,7 +81,7 @@ def _publish(writer: ConfluentWriter, schedule: Schedule) -> None:
         wait = due - time.monotonic_ns()
         if wait > 0:
             time.sleep(wait / 1e9)
-        _offer(writer, next(records), number, schedule, due)
+        _offer_due(writer, next(records), number, schedule, due)
 
 
 def _records(schedule: Schedule) -> Iterator[NewRecord]:
@@ -90,18 +91,11 @@ def _records(schedule: Schedule) -> Iterator[NewRecord]:
         yield NewRecord(schedule.topic, place, key, b"", _HEADERS)
 
 
-def _offer(
+def _offer_due(
     writer: ConfluentWriter, record: NewRecord, number: int, schedule: Schedule, at: int
 ) -> None:
     is_last = schedule.last and number == schedule.count - 1
-    record = record._replace(value=_data(at, schedule.data_bytes, is_last=is_last))
-    while True:
-        try:
-            writer.offer(record)
-        except BufferFullError:
-            writer.flush(1.0)
-        else:
-            return
+    offer(writer, record._replace(value=_data(at, schedule.data_bytes, is_last=is_last)))
 
 
 def _data(at: int, size: int, *, is_last: bool) -> bytes:

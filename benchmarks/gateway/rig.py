@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import httpx
+
 from tidewire.bench.errors import BenchError
 from tidewire.dev import apache
 from tidewire.dev.brokers import apache_kafka
@@ -68,6 +70,13 @@ class Node:
     ws: str
     internal: str
     pid: int
+
+    def metric(self, name: str) -> float:
+        """A metric's value now, of all its children together; ``name`` without ``tidewire_``."""
+        answer = httpx.get(f"{self.internal}/metrics", timeout=_PATIENCE, trust_env=False)
+        lines = answer.raise_for_status().text.splitlines()
+        starts = (f"tidewire_{name} ", f"tidewire_{name}{{")
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(starts))
 
 
 @dataclass(slots=True)

@@ -1,42 +1,25 @@
 """What peers need before their first start: a compiled program, installed packages."""
 
-import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from tidewire.dev.kafka_jars import cache_dir, program
+from tidewire.bench.load_build import compiled
+from tidewire.dev.kafka_jars import program
 
 from .errors import PeerError
 
 __all__ = ["compile_send_loop", "install_node_ws"]
 
 _SEND_LOOP = Path(__file__).with_name("send_loop")
-_FLAGS = ("-O2", "-Wall", "-Wextra", "-std=gnu11")
-_NO_COMPILER = "install a C compiler (gcc or clang, called cc)"
 _NO_NODE = "install Node.js 20 or later"
 _PATIENCE = 120.0
 
 
 def compile_send_loop() -> Path:
     """The program in the user's cache; compiled where its sources have changed since."""
-    sources = sorted(_SEND_LOOP.glob("*.[ch]"))
-    state = hashlib.sha256(" ".join(_FLAGS).encode())
-    for source in sources:
-        state.update(source.read_bytes())
-    compiled = cache_dir() / "bench" / f"send_loop-{state.hexdigest()[:16]}"
-    if compiled.exists():
-        return compiled
-    compiler = program("cc", _NO_COMPILER)
-    compiled.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=compiled.parent) as folder:
-        fresh = Path(folder) / "send_loop"
-        units = [str(source) for source in sources if source.suffix == ".c"]
-        _run([compiler, *_FLAGS, "-o", str(fresh), *units], _SEND_LOOP)
-        fresh.replace(compiled)
-    return compiled
+    return compiled(_SEND_LOOP, "tidewire-send-loop")
 
 
 def install_node_ws(folder: Path) -> None:

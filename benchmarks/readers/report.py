@@ -1,13 +1,10 @@
 """Figures as JSON, with the machine named, and as tables of medians."""
 
-import importlib.metadata
 import json
-import os
-import platform
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from tidewire.bench.machine import describe_machine
 from tidewire.dev.kafka_jars import KAFKA_VERSION
 
 from .clients import spread
@@ -17,16 +14,7 @@ __all__ = ["machine", "write_report"]
 
 def machine() -> dict[str, Any]:
     packages = ("aiokafka", "confluent-kafka", "uvloop")
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "kafka": KAFKA_VERSION,
-        "commit": _commit(),
-        **{name: importlib.metadata.version(name) for name in packages},
-    }
+    return describe_machine(packages) | {"kafka": KAFKA_VERSION}
 
 
 def write_report(folder: Path, rows: list[dict[str, Any]], about: dict[str, Any]) -> None:
@@ -64,20 +52,3 @@ def _cell(values: list[float]) -> str:
         return "failed"
     least, median, most = spread(values)
     return f"{median:,.4g} ({least:,.4g}, {most:,.4g})"
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def _commit() -> str:
-    asked = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - whichever git the machine has
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return asked.stdout.strip()

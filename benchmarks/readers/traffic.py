@@ -4,9 +4,10 @@ import itertools
 import time
 
 from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentWriter
-from tidewire.kafka.errors import BufferFullError
 from tidewire.kafka.records import NewRecord, TopicSpec
 from tidewire.kafka.settings import KafkaSettings
+
+from ..offering import offer
 
 __all__ = ["create_topic", "fill", "pace"]
 
@@ -31,7 +32,7 @@ def fill(bootstrap: str, topic: str, partitions: int, count: int) -> None:
     """Write ``count`` records, spread over the partitions, as fast as it goes."""
     writer = ConfluentWriter(KafkaSettings(bootstrap=bootstrap))
     for number in range(count):
-        _offer(writer, _record(topic, number % partitions, number))
+        offer(writer, _record(topic, number % partitions, number))
     writer.close(60.0)
 
 
@@ -43,7 +44,7 @@ def pace(bootstrap: str, topic: str, partitions: int, rate: int) -> None:
     due = time.monotonic()
     while True:
         for number in itertools.islice(numbers, per_tick):
-            _offer(writer, _record(topic, number % partitions, number))
+            offer(writer, _record(topic, number % partitions, number))
         due += per_tick / rate
         time.sleep(max(0.0, due - time.monotonic()))
 
@@ -52,13 +53,3 @@ def _record(topic: str, partition: int, number: int) -> NewRecord:
     key = b"group-%d/entity-%d" % (partition, number % 10_000)
     value = b'{"number":%d,"at":%d,"body":"%s"}' % (number, time.time_ns(), _BODY.encode())
     return NewRecord(topic, partition, key, value, _HEADERS)
-
-
-def _offer(writer: ConfluentWriter, record: NewRecord) -> None:
-    while True:
-        try:
-            writer.offer(record)
-        except BufferFullError:
-            writer.flush(1.0)
-        else:
-            return

@@ -178,10 +178,7 @@ class Connection:
         With a ``probe_window``, also in the kernel, if anything was written within so many seconds.
         """
         is_probed = probe_window > 0 and self._has_written_since(now - probe_window)
-        pressure = self.pressure
-        if is_probed or pressure.is_suspect or pressure.buffered():
-            return pressure.sweep(now, is_probed=is_probed)
-        return 0
+        return self.pressure.sweep(now, is_probed=is_probed)
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Begin the closing handshake; nothing is pushed from here on."""

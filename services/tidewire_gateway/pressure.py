@@ -40,7 +40,6 @@ class PressureGauge:
         "_timer",
         "_transport",
         "buffered",
-        "is_suspect",
         "write",
     )
 
@@ -57,8 +56,6 @@ class PressureGauge:
         self._queue = SendQueue(transport, high_water=limits.high_water)
         self._pressure = Pressure(limits.high_water, limits.unsent_timeout, limits.stall_timeout)
         self._timer: asyncio.TimerHandle | None = None
-        self.is_suspect = False
-        """Bytes were unsent at the last sweep: the next one has to look, even if none are buffered."""
         self.buffered: Callable[[], int] = self._queue.buffered
         """Bytes that wait in this process."""
         self.write: Callable[[bytes], None] = transport.write
@@ -71,10 +68,9 @@ class PressureGauge:
     def sweep(self, now: float, *, is_probed: bool) -> int:
         """Look at a calm connection if something is unsent or ``is_probed``; the bytes that are buffered."""
         buffered = self.buffered()
-        is_due = buffered or is_probed or self.is_suspect
+        is_due = buffered or is_probed or self._pressure.is_suspect
         if is_due and self.is_calm and self._pressure.swept(now, self._queue.look()):
             self._now_congested()
-        self.is_suspect = self._pressure.is_suspect
         return buffered
 
     def overfull(self) -> None:

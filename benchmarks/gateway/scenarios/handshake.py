@@ -3,16 +3,15 @@
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from tidewire.bench.load_client import LoadOptions
 from tidewire.bench.usage import cpu_of
 
 from ...peers.peers import BUILT_IN, Peer
-from ...peers.running import running_peer
-from ..contenders import TIDEWIRE, connected, subscribe_script
+from ..contenders import TIDEWIRE, connected, peer_options, served, subscribe_script
 from ..figures import Figure, Goal, Kind, Sample, ratios
 from ..plan import Plan
-from ..processes import SERVER_CORE
 from ..report import Results
 from ..rig import Node, Rig, StreamSpec, tokens_file
 
@@ -64,18 +63,11 @@ def handshake(rig: Rig, plan: Plan, peers: Sequence[Peer], results: Results) -> 
 @contextlib.contextmanager
 def _peer(rig: Rig, peer: Peer) -> Iterator[tuple[str, int, LoadOptions]]:
     """A peer's name and process, and what its clients do: less than ours, they have no tokens."""
-    topic = f"handshake-{peer.name}"
-    rig.make(StreamSpec(topic))
-    with running_peer(
-        peer, SERVER_CORE, kafka=rig.bootstrap, topic=topic, logs=rig.folder
-    ) as running:
-        options = LoadOptions(
-            url=running.url,
-            connections=_IN_FLIGHT,
+    with served(rig, peer, f"handshake-{peer.name}") as running:
+        options = replace(
+            peer_options(peer, running, _IN_FLIGHT),
             in_flight=_IN_FLIGHT,
             addresses=_ADDRESSES,
-            script=peer.script,
-            ready=peer.ready or None,
             churn=True,
         )
         yield peer.name, running.pid, options

@@ -5,8 +5,6 @@ import signal
 import time
 from collections.abc import Sequence
 
-import httpx
-
 from tidewire.bench.errors import BenchError
 from tidewire.bench.load_client import LoadOptions
 from tidewire.bench.usage import cpu_of
@@ -26,6 +24,7 @@ _KEYS = (10, 1000, 10_000, 100_000)
 _MAIN = 10_000
 _DATA_BYTES = 150
 _READY = '"type":"subscribed"'
+_CONSUMED = "events_consumed_total"
 _RUNS_OF_ALL = 3
 _PATIENCE = 60.0
 _LOOK = 0.1
@@ -56,8 +55,8 @@ def _read_backlog(rig: Rig, plan: Plan, node: Node, keys: int, *, run: int) -> S
         script=subscribe_script(stream, mode="latest", interval_ms=250),
         ready=_READY,
     )
-    with connected(options) as client, httpx.Client(trust_env=False) as http:
-        consumed = _consumed(http, node) + plan.backlog
+    with connected(options) as client:
+        consumed = node.metric(_CONSUMED) + plan.backlog
         os.kill(node.pid, signal.SIGSTOP)
         try:
             rig.publish(stream, plan.backlog, keys=keys, data_bytes=_DATA_BYTES)
@@ -65,7 +64,7 @@ def _read_backlog(rig: Rig, plan: Plan, node: Node, keys: int, *, run: int) -> S
             before, began = cpu_of(node.pid), time.monotonic()
         finally:
             os.kill(node.pid, signal.SIGCONT)
-        while _consumed(http, node) < consumed:
+        while node.metric(_CONSUMED) < consumed:
             if time.monotonic() - began > _PATIENCE:
                 raise BenchError(f"{stream}: the backlog was not read within {_PATIENCE:g} s")
             time.sleep(_LOOK)
@@ -83,12 +82,6 @@ def _read_backlog(rig: Rig, plan: Plan, node: Node, keys: int, *, run: int) -> S
             "delivered_share": report.events / plan.backlog,
         },
     )
-
-
-def _consumed(http: httpx.Client, node: Node) -> float:
-    text = http.get(f"{node.internal}/metrics", timeout=_PATIENCE).raise_for_status().text
-    name = "tidewire_events_consumed_total "
-    return next(float(line[len(name) :]) for line in text.splitlines() if line.startswith(name))
 
 
 def _figures(samples: Sequence[Sample]) -> list[Figure]:

@@ -1,7 +1,7 @@
 """B9: many clients that resume one cold partition at once."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import httpx
 import orjson
@@ -22,6 +22,8 @@ __all__ = ["resume"]
 _CLIENTS = 2000
 _RATE = 20.0
 _LOG_WINDOW = 1
+_READS = "backfills_total"
+"""Reads of the past, however they ended."""
 _LAST = '"last":true'
 _TIMEOUT = 60.0
 
@@ -55,7 +57,7 @@ def _resume(node: Node, stream: str, since: str, events: int, *, run: int) -> Sa
         since=[since],
         ready=_LAST,
     )
-    reads, before = _reads(node), cpu_of(node.pid)
+    reads, before = node.metric(_READS), cpu_of(node.pid)
     with LoadClient(options, core=SOURCE_CORE) as client:
         client.wait_until_ready(_TIMEOUT)
         report = client.report()
@@ -66,7 +68,7 @@ def _resume(node: Node, stream: str, since: str, events: int, *, run: int) -> Sa
         TIDEWIRE,
         run,
         {
-            "reads_of_kafka": _reads(node) - reads,
+            "reads_of_kafka": node.metric(_READS) - reads,
             "p50_ms": latency.p50_ms,
             "p99_ms": latency.p99_ms,
             "most_ms": latency.max_ms,
@@ -95,15 +97,3 @@ def _position(node: Node, stream: str) -> str:
 def _wait_until_cold(node: Node) -> None:
     """The log window, and the second between two looks at what is older than that."""
     time.sleep(2 * _LOG_WINDOW + 0.5)
-
-
-def _reads(node: Node) -> float:
-    """Reads of the past so far, however they ended."""
-    answer = httpx.get(f"{node.internal}/metrics", timeout=_TIMEOUT, trust_env=False)
-    found = _samples(answer.raise_for_status().text)
-    return sum(value for name, value in found.items() if "backfills_total" in name)
-
-
-def _samples(text: str) -> Mapping[str, float]:
-    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-    return {name: float(value) for name, _, value in lines if name}

@@ -17,7 +17,7 @@ class BenchError(TidewireError):
 
 
 class NotBuiltError(BenchError):
-    """The load client could not be compiled."""
+    """A program in C, such as the load client, could not be compiled."""
 
 
 class LoadClientError(BenchError):
