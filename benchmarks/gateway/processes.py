@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import select
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tidewire.bench.errors import BenchError
+from tidewire.bench.lines import LineReader
 
 __all__ = ["SERVER_CORE", "SOURCE_CORE", "Talker", "pinned", "start_talker"]
 
@@ -38,7 +38,8 @@ class Talker:
         self.name = name
         self.pid = process.pid
         self._process = process
-        self._heard = b""
+        assert process.stdout is not None
+        self._lines = LineReader(process.stdout.fileno())
 
     def tell(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -50,18 +51,13 @@ class Talker:
 
     def hear(self, timeout: float) -> dict[str, Any]:
         """The next JSON line; raises ``BenchError`` when none comes in time."""
-        assert self._process.stdout is not None
-        descriptor = self._process.stdout.fileno()
-        deadline = time.monotonic() + timeout
-        while b"\n" not in self._heard:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([descriptor], [], [], left)[0]:
-                raise BenchError(f"{self.name} did not answer within {timeout:g} s")
-            data = os.read(descriptor, 1 << 16)
-            if not data:
-                raise BenchError(f"{self.name} has ended: {self._process.wait(_END_TIMEOUT)}")
-            self._heard += data
-        line, _, self._heard = self._heard.partition(b"\n")
+        try:
+            line = self._lines.line(time.monotonic() + timeout)
+        except TimeoutError:
+            raise BenchError(f"{self.name} did not answer within {timeout:g} s") from None
+        except EOFError:
+            ended = f"{self.name} has ended: {self._process.wait(_END_TIMEOUT)}"
+            raise BenchError(ended) from None
         answer: dict[str, Any] = json.loads(line)
         return answer
 

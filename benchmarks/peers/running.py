@@ -2,7 +2,6 @@
 
 import json
 import os
-import select
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tidewire.bench.lines import LineReader
 from tidewire.dev.ports import free_port
 from tidewire.dev.probe import port_answers
 from tidewire.dev.processes import LAUNCHER, Child, ChildSpec
@@ -23,7 +23,6 @@ __all__ = ["LOGS", "RunningPeer", "running_peer"]
 LOGS = Path(".tidewire/bench/logs")
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 3.0
-_CHUNK = 65_536
 
 
 class RunningPeer:
@@ -34,7 +33,7 @@ class RunningPeer:
         self.url = url
         self._popen = popen
         self._child = child
-        self._unread = b""
+        self._lines = None if popen.stdout is None else LineReader(popen.stdout.fileno())
 
     def command(self, text: str, timeout: float) -> int:
         """Give a command and wait for its end; returns how many frames went to each connection.
@@ -72,20 +71,13 @@ class RunningPeer:
                     return dict(told)
 
     def _line(self, deadline: float) -> bytes:
-        assert self._popen.stdout is not None
-        stdout = self._popen.stdout.fileno()
-        readable = select.poll()
-        readable.register(stdout, select.POLLIN)
-        while b"\n" not in self._unread:
-            left = max(0.0, deadline - time.monotonic())
-            if not readable.poll(left * 1000):
-                raise self._child.failure("did not answer in time")
-            more = os.read(stdout, _CHUNK)
-            if not more:
-                raise self._child.failure("ended")
-            self._unread += more
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line
+        assert self._lines is not None, "this peer says nothing"
+        try:
+            return self._lines.line(deadline)
+        except TimeoutError:
+            raise self._child.failure("did not answer in time") from None
+        except EOFError:
+            raise self._child.failure("ended") from None
 
     def wait_until_accepting(self, address: str) -> None:
         host, _, port = address.rpartition(":")

@@ -1,7 +1,6 @@
 """Start the load client, talk to it, end it."""
 
 import os
-import selectors
 import subprocess
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import IO, Any, Final, Self
 import orjson
 
 from .errors import LoadClientError, NotBuiltError, NotReadyError
+from .lines import LineReader
 from .load_build import built
 from .load_options import Clock, LoadOptions, arguments
 from .load_report import Cpu, Group, Handshakes, Largest, Latency, Report, parse_report
@@ -51,7 +51,6 @@ class LoadClient:
         program = built()
         self._seconds: float | None = None
         self._failures: str | None = None
-        self._received = b""
         with ExitStack() as stack:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="tidewire-load-")))
             self._stderr = stack.enter_context((folder / "stderr").open("w+b", buffering=0))
@@ -66,9 +65,7 @@ class LoadClient:
                 )
             )
             self._stdin = _present(self._popen.stdin)
-            self._stdout = _present(self._popen.stdout)
-            self._selector = stack.enter_context(selectors.DefaultSelector())
-            self._selector.register(self._stdout, selectors.EVENT_READ)
+            self._lines = LineReader(_present(self._popen.stdout).fileno())
             self._cleanup = stack.pop_all()
 
     @property
@@ -148,17 +145,13 @@ class LoadClient:
         return event, line
 
     def _line(self, deadline: float, wanted: str) -> bytes:
-        while b"\n" not in self._received:
-            if not self._selector.select(max(0.0, deadline - time.monotonic())):
-                raise LoadClientError(
-                    f"the load client did not tell {wanted!r} in time{self._said()}"
-                )
-            got = self._stdout.read(65536)
-            if not got:
-                raise self._ended()
-            self._received += got
-        line, _, self._received = self._received.partition(b"\n")
-        return line
+        try:
+            return self._lines.line(deadline)
+        except TimeoutError:
+            fault = f"the load client did not tell {wanted!r} in time{self._said()}"
+            raise LoadClientError(fault) from None
+        except EOFError:
+            raise self._ended() from None
 
     def _ended(self) -> LoadClientError:
         code = self._popen.wait(CLOSE_TIMEOUT)
