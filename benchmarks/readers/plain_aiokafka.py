@@ -43,7 +43,7 @@ class PlainAiokafka:
         for tp, offset in self._next.items():
             self._client.seek(ClientPartition(*tp), offset)
 
-    async def fetch(self, *, max_records: int, max_wait: float) -> Fetched:
+    async def fetch(self, *, max_records: int, max_wait: float, gather: float = 0.0) -> Fetched:
         batches = await self._client.getmany(
             timeout_ms=round(max_wait * 1000), max_records=max_records
         )

@@ -18,6 +18,7 @@ from .core.draining import DrainStage
 from .core.feed_index import FeedIndex
 from .core.history import History
 from .core.limits import Limits
+from .core.patience import Patience
 from .delivery import Delivery
 from .fanout import Fanout
 from .ingest import Ingest
@@ -125,6 +126,7 @@ class Node:
             log_window=history.log_window_ms / 1000,
             demand_changed=demand_changed,
             look_at_topics=self._topologies.look,
+            patience=Patience(index.shortest_interval),
         )
 
     async def run(self) -> None:

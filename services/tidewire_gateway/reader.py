@@ -17,6 +17,7 @@ from tidewire.kafka.records import Bounds, TopicPartition
 from tidewire.telemetry.logging import get_logger
 
 from .core.demand import Demand
+from .core.patience import Patience
 from .delivery import Delivery
 from .ingest import Ingest
 from .instruments import Instruments
@@ -56,6 +57,7 @@ class PartitionReader:
         log_window: float,
         demand_changed: asyncio.Event,
         look_at_topics: Callable[[], Awaitable[object]],
+        patience: Patience,
     ) -> None:
         self._reader = reader
         self._demand = demand
@@ -65,6 +67,7 @@ class PartitionReader:
         self._log_window = log_window
         self._demand_changed = demand_changed
         self._look_at_topics = look_at_topics
+        self._patience = patience
         self._is_doubtful = False
         self._to_restart: set[str] = set()
         self._assigned: dict[TopicPartition, int] = {}
@@ -117,7 +120,10 @@ class PartitionReader:
             await self._idle()
 
     async def _fetch(self, now: float) -> None:
-        fetched = await self._reader.fetch(max_records=_MAX_RECORDS, max_wait=_MAX_WAIT)
+        fetched = await self._reader.fetch(
+            max_records=_MAX_RECORDS, max_wait=_MAX_WAIT, gather=self._patience.gather(now)
+        )
+        self._patience.heard({p.topic for p in fetched.next_offsets}, time.monotonic())
         if self._failures:
             self._failures = 0
             _log.info("broker answers again")

@@ -35,12 +35,13 @@ async def read_until(
     *,
     into: Collected | None = None,
     max_records: int = 1000,
+    gather: float = 0.0,
 ) -> Collected:
     """Fetch until ``is_enough``; `TimeoutError` after 20 s."""
     collected = into or Collected()
     async with asyncio.timeout(DEADLINE):
         while not is_enough(collected):
-            fetched = await reader.fetch(max_records=max_records, max_wait=0.5)
+            fetched = await reader.fetch(max_records=max_records, max_wait=0.5, gather=gather)
             assert len(fetched.records) <= max_records
             for record in fetched.records:
                 where = TopicPartition(record.topic, record.partition)

@@ -49,6 +49,48 @@ async def test_records_of_each_partition_come_in_order(
     assert read.next_offsets == {TopicPartition(topic, p): 300 for p in range(3)}
 
 
+async def test_records_that_gather_come_once_in_order(
+    reading: Backend, reader: RecordReader
+) -> None:
+    topic = new_topic(reading, partitions=3)
+    await reader.assign({TopicPartition(topic, p): 0 for p in range(3)})
+
+    async def write() -> None:
+        for number in range(60):
+            reading.seed(numbered(topic, 1, partition=number % 3, first=number // 3))
+            await asyncio.sleep(0.005)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(write())
+        read = await read_until(reader, lambda read: len(read.records) == 60, gather=0.05)
+
+    for partition in range(3):
+        assert read.values(partition) == [b"%d" % number for number in range(20)]
+
+
+async def test_first_record_waits_for_no_others(reading: Backend, reader: RecordReader) -> None:
+    topic = new_topic(reading)
+    await reader.assign({TopicPartition(topic, 0): 0})
+    await reader.fetch(max_records=10, max_wait=0.2, gather=60.0)
+    reading.seed(numbered(topic, 1))
+
+    read = await read_until(reader, lambda read: len(read.records) == 1, gather=60.0)
+
+    assert read.values() == [b"0"]
+
+
+async def test_backlog_waits_for_no_others(reading: Backend, reader: RecordReader) -> None:
+    topic = new_topic(reading)
+    reading.seed(numbered(topic, 20))
+    await reader.assign({TopicPartition(topic, 0): 0})
+
+    read = await read_until(
+        reader, lambda read: len(read.records) == 20, max_records=5, gather=60.0
+    )
+
+    assert read.offsets() == list(range(20))
+
+
 async def test_a_new_partition_starts_at_the_given_offset(
     reading: Backend, reader: RecordReader
 ) -> None:

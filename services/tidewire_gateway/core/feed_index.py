@@ -1,6 +1,8 @@
 """All feeds of a node: found by what they carry, by number, and by the events they want."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 
 from .events import Event
 from .feeds import Feed, FeedKey, Topology
@@ -44,6 +46,7 @@ class FeedIndex:
         self._max_window_bytes = max_window_bytes
         self._by_key: dict[FeedKey, Feed] = {}
         self._by_stream: dict[str, StreamFeeds] = {}
+        self._intervals_by_topic: dict[str, Counter[int]] = {}
         self._last_sub = 0
 
     def __len__(self) -> int:
@@ -67,12 +70,21 @@ class FeedIndex:
             max_window_bytes=self._max_window_bytes,
         )
         self._by_key[key] = feed
+        self._intervals_by_topic.setdefault(topology.topic, Counter())[key.interval_ms] += 1
         self.feeds_of(key.channel.stream).add(feed)
         return feed
 
     def discard(self, feed: Feed) -> None:
         del self._by_key[feed.key]
+        intervals = self._intervals_by_topic[feed.topology.topic]
+        intervals[feed.key.interval_ms] -= 1
+        if not intervals[feed.key.interval_ms]:
+            del intervals[feed.key.interval_ms]
         self.feeds_of(feed.key.channel.stream).discard(feed)
+
+    def shortest_interval(self, topic: str) -> float:
+        """Seconds between two flushes of the topic's feed that is in the greatest hurry; without feeds for ever."""
+        return min(self._intervals_by_topic.get(topic, ()), default=inf) / 1000
 
     def of_stream(self, stream: str) -> list[Feed]:
         return [feed for key, feed in self._by_key.items() if key.channel.stream == stream]

@@ -63,7 +63,7 @@ class ConfluentReader:
         self._skipped: list[RecordPosition] = []
         self._assigning = asyncio.Lock()
         self._checked_at = 0.0
-        self._gather_until = 0.0  # the reader's thread alone looks at it
+        self._emptied_at = float("-inf")  # the reader's thread alone looks at it
 
     async def start(self) -> None:
         calm_client_logs()
@@ -96,8 +96,9 @@ class ConfluentReader:
             if gone or new:
                 await self._thread.call(self._replace, gone, {tp: starts[tp] for tp in new})
 
-    async def fetch(self, *, max_records: int, max_wait: float) -> Fetched:
+    async def fetch(self, *, max_records: int, max_wait: float, gather: float = 0.0) -> Fetched:
         loop = asyncio.get_running_loop()
+        gather = max(gather, self._settings.fetch_gather)
         deadline = loop.time() + max_wait
         if self._ready:
             await asyncio.sleep(0)  # nothing below may wait, and others have their turn
@@ -107,7 +108,8 @@ class ConfluentReader:
             await self._seek()
             if not self._ready:
                 wait = min(_SLICE, max(0.0, deadline - loop.time()))
-                await self._thread.call(self._consume, min(max_records, _MAX_BATCH), wait)
+                limit = min(max_records, _MAX_BATCH)
+                await self._thread.call(self._consume, limit, wait, gather)
             fetched = self._take(max_records)
             if fetched.next_offsets or loop.time() >= deadline:
                 return fetched
@@ -120,12 +122,15 @@ class ConfluentReader:
 
     # On the reader's thread.
 
-    def _consume(self, limit: int, wait: float) -> None:
-        """Wait for one message, then take what is there: `consume` alone waits until it has them all."""
+    def _consume(self, limit: int, wait: float, gather: float) -> None:
+        """Wait for one message, then take what is there: `consume` alone waits until it has them all.
+
+        Where the last call found records and left none behind, others gather first; a backlog does not wait.
+        """
         client = self._client
         if client is None:
             return
-        gathering = self._gather_until - time.monotonic()
+        gathering = self._emptied_at + gather - time.monotonic()
         if gathering > 0:
             time.sleep(gathering)
         with translated("reading from Kafka"):
@@ -134,7 +139,10 @@ class ConfluentReader:
                 self._ready.append(first)
                 if limit > 1:
                     self._ready.extend(client.consume(num_messages=limit - 1, timeout=0))
-                self._gather_until = time.monotonic() + self._settings.fetch_gather
+                if len(self._ready) >= limit:
+                    self._emptied_at = float("-inf")
+                elif any(message.error() is None for message in self._ready):
+                    self._emptied_at = time.monotonic()
 
     def _replace(self, gone: Iterable[TopicPartition], new: Mapping[TopicPartition, int]) -> None:
         """Take partitions out and in; the others flow on undisturbed."""
@@ -337,7 +345,7 @@ class ConfluentReader:
         try:
             await self._check_exist()
         except BrokerUnavailableError:
-            await self._thread.call(self._consume, 1, 0.0)
+            await self._thread.call(self._consume, 1, 0.0, 0.0)
             if not self._ready:
                 raise
 

@@ -54,7 +54,7 @@ class MemoryReader:
         self._next = {tp: self._next[tp] if tp in kept else at for tp, at in starts.items()}
         self._parked.clear()
 
-    async def fetch(self, *, max_records: int, max_wait: float) -> Fetched:
+    async def fetch(self, *, max_records: int, max_wait: float, gather: float = 0.0) -> Fetched:
         await asyncio.sleep(0)
         if not self._is_due():
             await self._broker.wait_for_change(self._is_due, max_wait)

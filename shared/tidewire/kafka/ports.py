@@ -38,8 +38,12 @@ class RecordReader(Protocol):
         """
         ...
 
-    async def fetch(self, *, max_records: int, max_wait: float) -> Fetched:
+    async def fetch(self, *, max_records: int, max_wait: float, gather: float = 0.0) -> Fetched:
         """Wait at most ``max_wait`` seconds for records; an empty result is not an error.
+
+        A caller in no hurry says so by ``gather``: a reader that has just handed over all there was may let
+        others gather for so long, and hand them over together, which costs fewer wake-ups. After a rest the
+        first record comes at once all the same, and nothing of a backlog waits.
 
         A record that cannot be decoded (a header name that is not UTF-8) is passed over and reported in
         `Fetched.undecodable`, once; so is, as one, a batch whose checksum or compression is broken. The

@@ -70,7 +70,7 @@ class KafkaSettings(BaseModel):
         default=0.005,
         ge=0,
         le=1,
-        description="a reader that was just given records lets others gather for so long: a busy topic costs fewer wake-ups, an idle one is heard at once; 0: it does not",
+        description="a reader that has just handed over all there was lets others gather for at least so long: a busy topic costs fewer wake-ups, an idle one is heard at once; 0: only where a caller is in no hurry",
     )
     fetch_bytes: int = Field(
         default=16 * 1024 * 1024,
@@ -156,8 +156,12 @@ class KafkaSettings(BaseModel):
             "receive.message.max.bytes": 2_000_000_000,
             "max.partition.fetch.bytes": self.partition_fetch_bytes,
             "queued.max.messages.kbytes": self.fetch_bytes // 1024,
-            # How long a full queue keeps librdkafka from asking again; its default of a second halves a backlog's rate.
-            "fetch.queue.backoff.ms": 10,
+            # While so many wait to be taken librdkafka asks for no more: where they gather it asks seldom, for all that
+            # came meanwhile. So few that a topic worth it reaches them; so many that a reader in a hurry, whose
+            # next records would come later for it, does not.
+            "queued.min.messages": 32,
+            # How long it then does not ask; its default of a second halves a backlog's rate.
+            "fetch.queue.backoff.ms": 5,
         }
 
 

@@ -59,8 +59,8 @@ class CountedReader:
         self._began_at = None
         await self._reader.assign(starts)
 
-    async def fetch(self, *, max_records: int, max_wait: float) -> Fetched:
-        return await self._reader.fetch(max_records=max_records, max_wait=max_wait)
+    async def fetch(self, *, max_records: int, max_wait: float, gather: float = 0.0) -> Fetched:
+        return await self._reader.fetch(max_records=max_records, max_wait=max_wait, gather=gather)
 
     async def bounds(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Bounds]:
         if self._began_at is None and not self._assigned.issuperset(partitions):

@@ -1,6 +1,7 @@
 """What a feed gathers, when it flushes, and how a batch becomes frames."""
 
 import json
+from math import inf
 from typing import Any
 
 import pytest
@@ -236,6 +237,23 @@ def test_feeds_may_come_and_go_while_an_event_is_on_its_way_to_them() -> None:
         reached.append(feed)
     assert reached == before == made
     assert (feeds.whole, feeds.by_group) == ((), {})
+
+
+def test_shortest_interval_of_a_topic_is_that_of_the_feeds_it_has_now() -> None:
+    index = FeedIndex(max_window_bytes=100)
+    here, there = Topology("here", "e", 1), Topology("there", "e", 1)
+    slow = index.create(FeedKey(Channel("s"), Mode.LATEST, 5000), here, (0,))
+    board = [
+        index.create(FeedKey(Channel(name), Mode.LATEST, 250), here, (0,)) for name in ("s", "x")
+    ]
+    index.create(FeedKey(Channel("y"), Mode.LATEST, 0), there, (0,))
+    seen = [index.shortest_interval("here")]
+    for feed in (*board, slow):
+        index.discard(feed)
+        seen.append(index.shortest_interval("here"))
+    assert seen == [0.25, 0.25, 5.0, inf]
+    assert index.shortest_interval("there") == 0.0
+    assert index.shortest_interval("nowhere") == inf
 
 
 def test_event_in_the_wrong_partition_is_not_part_of_its_group_s_channel() -> None:

@@ -24,6 +24,13 @@ def test_readers_see_committed_records_never_jump_and_commit_nothing() -> None:
     assert librdkafka["allow.auto.create.topics"] is False
 
 
+def test_what_waits_to_be_taken_is_bounded_and_asked_for_again_within_milliseconds() -> None:
+    librdkafka = KafkaSettings(fetch_bytes=2 * 1024 * 1024).librdkafka_consumer()
+    assert librdkafka["queued.max.messages.kbytes"] == 2048
+    assert librdkafka["queued.min.messages"] < 100
+    assert librdkafka["fetch.queue.backoff.ms"] <= 10
+
+
 @given(st.floats(0.001, 5))
 def test_durations_reach_the_clients_as_milliseconds(seconds: float) -> None:
     settings = KafkaSettings(fetch_wait=seconds)
