@@ -8,7 +8,7 @@ import asyncio
 from typing import Protocol, cast
 
 from websockets.frames import Frame, Opcode
-from websockets.server import ServerProtocol
+from websockets.protocol import Protocol as FrameProtocol
 
 __all__ = ["AdoptedWebSocket", "Adopter"]
 
@@ -71,7 +71,7 @@ class AdoptedWebSocket(asyncio.Protocol):
     def __init__(
         self,
         transport: asyncio.Transport,
-        conn: ServerProtocol,
+        conn: FrameProtocol,
         connections: set[asyncio.Protocol],
         loop: asyncio.AbstractEventLoop,
     ) -> None:

@@ -11,10 +11,11 @@ from starlette.types import Receive, Scope, Send
 
 from tidewire.protocol.codes import SUBPROTOCOL
 
+from .adoptable import EXTENSION, Adoptable
 from .connection import Connection
 from .core.admission import Overload
-from .handshake import EXTENSION, AdoptableProtocol
 from .node import Node
+from .plain_upgrade import PATH
 
 __all__ = ["make_route"]
 
@@ -33,7 +34,7 @@ _DETAILS: Final = {
 
 def make_route(node: Node) -> WebSocketRoute:
     """The public route: a plain one of Starlette's, since nothing needs to be injected into it."""
-    return WebSocketRoute("/v1/ws", _Entrance(node))
+    return WebSocketRoute(PATH, _Entrance(node))
 
 
 class _Entrance:
@@ -64,7 +65,7 @@ class _Entrance:
                 "headers": (),
             }
         )
-        protocol = cast(AdoptableProtocol, scope["extensions"][EXTENSION])
+        protocol = cast(Adoptable, scope["extensions"][EXTENSION])
         protocol.adopt(lambda adopted: Connection(adopted, node, token))
 
 

@@ -7,13 +7,14 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import httptools
 import pytest
 import uvicorn
 import websockets
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import Protocol as FrameProtocol
-from websockets.server import ServerProtocol
+from websockets.protocol import Side, State
 
 from harness.gateway import Gateway, MemoryTopics, running_gateway, write_streams
 from harness.waiting import eventually
@@ -21,60 +22,74 @@ from tidewire.kafka.memory import MemoryBroker
 from tidewire_gateway.adopted import AdoptedWebSocket
 from tidewire_gateway.app import Clients
 from tidewire_gateway.handshake import AdoptableProtocol, PublicHttp
+from tidewire_gateway.plain_upgrade import PlainUpgrade
 
-OVERRIDDEN = ((WebSocketsSansIOProtocol, ("run_asgi", "send")),)
+OVERRIDDEN = (
+    (WebSocketsSansIOProtocol, ("data_received", "run_asgi")),
+    (HttpToolsProtocol, ("data_received",)),
+)
 CALLED = (
+    (WebSocketsSansIOProtocol, ("receive", "send", "send_500_response")),
     (
-        WebSocketsSansIOProtocol,
-        ("handle_connect", "receive", "send_500_response", "start_keepalive"),
+        HttpToolsProtocol,
+        (
+            "_should_upgrade",
+            "_unset_keepalive_if_required",
+            "_unsupported_upgrade_warning",
+            "handle_websocket_upgrade",
+            "send_400_response",
+        ),
     ),
-    (HttpToolsProtocol, ("handle_websocket_upgrade",)),
-    (ServerProtocol, ("accept", "data_to_send", "events_received", "receive_data")),
-    (ServerProtocol, ("send_close", "send_ping", "send_response")),
+    (FrameProtocol, ("data_to_send", "events_received", "receive_data")),
+    (FrameProtocol, ("send_close", "send_ping")),
 )
 READ = (
     (
         WebSocketsSansIOProtocol,
         (
-            "client",
+            "app",
             "close_timer",
             "conn",
             "connections",
             "curr_msg_data_type",
-            "default_headers",
             "disconnected",
             "frames",
             "handshake_complete",
+            "handshake_initiated",
             "initial_response",
             "logger",
             "loop",
             "queue",
             "read_paused",
-            "response",
-            "scheme",
             "scope",
-            "server",
             "transport",
         ),
     ),
     (
         HttpToolsProtocol,
         (
+            "app",
             "app_state",
+            "asgi_version",
             "client",
             "config",
             "connections",
             "headers",
+            "logger",
+            "loop",
             "parser",
+            "root_path",
             "scheme",
+            "scope",
             "server",
             "server_state",
+            "tasks",
             "transport",
             "url",
-            "ws_protocol_class",
         ),
     ),
-    (FrameProtocol, ("close_rcvd", "close_sent", "debug", "logger", "parser", "parser_exc")),
+    (FrameProtocol, ("close_rcvd", "close_sent", "debug", "handshake_exc", "logger", "parser")),
+    (FrameProtocol, ("parser_exc",)),
 )
 LONG_COOKIE = "x" * 8100
 """With it a request goes the long way, and is within what `websockets` allows a line to have."""
@@ -95,8 +110,19 @@ def test_state_that_is_read_exists(owner: type, names: tuple[str, ...]) -> None:
     assert [name for name in names if f"self.{name}" not in source] == []
 
 
-def test_parser_of_frames_is_a_generator_that_waits_for_bytes() -> None:
-    assert inspect.isgeneratorfunction(FrameProtocol.parse)
+def test_parser_of_frames_is_open_from_the_start_and_a_generator_that_can_be_closed() -> None:
+    conn = FrameProtocol(Side.SERVER)
+    assert conn.state is State.OPEN
+    assert inspect.isgenerator(conn.parser)
+
+
+def test_request_parser_tells_where_an_upgrade_ends() -> None:
+    request = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    parser = httptools.HttpRequestParser(object())
+    parser.feed_data(request[:20])
+    with pytest.raises(httptools.HttpParserUpgrade) as upgrade:
+        parser.feed_data(request[20:] + b"frame")
+    assert upgrade.value.args == (len(request) - 20,)
 
 
 @pytest.fixture
@@ -118,28 +144,29 @@ async def test_adopted_connection_has_no_task_and_nothing_of_the_handshake(
         assert not state.tasks
 
 
+@pytest.mark.parametrize("cookie", ["short", LONG_COOKIE])
 async def test_handshake_and_connection_are_freed_without_the_collector(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, cookie: str
 ) -> None:
-    seen: list[weakref.ref[Any]] = []
-    for kind in (PublicHttp, AdoptableProtocol):
-        begin = kind.__init__
-
-        def init(self: Any, *args: Any, begin: Any = begin, **options: Any) -> None:
-            seen.append(weakref.ref(self))
-            begin(self, *args, **options)
-
-        monkeypatch.setattr(kind, "__init__", init)
     gc.collect()
     gc.disable()
     try:
-        async with gateway.connect() as client:
+        async with gateway.connect(additional_headers={"Cookie": cookie}) as client:
             await client.subscribe("s")
-            seen.append(weakref.ref(only_connection(gateway).conn))
-            await eventually(lambda: seen[0]() is None and seen[1]() is None)
-        await eventually(lambda: seen[2]() is None)
+            conn = weakref.ref(only_connection(gateway).conn)
+            await eventually(lambda: not alive(PublicHttp, PlainUpgrade, AdoptableProtocol))
+            assert conn() is not None
+        await eventually(lambda: conn() is None)
     finally:
         gc.enable()
+
+
+async def test_ordinary_request_is_answered_without_the_library(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AdoptableProtocol, "__init__", None)
+    async with gateway.connect() as client:
+        await client.subscribe("s")
 
 
 async def test_short_and_long_way_of_a_request_give_the_same_scope(
@@ -147,17 +174,17 @@ async def test_short_and_long_way_of_a_request_give_the_same_scope(
 ) -> None:
     scopes: list[dict[str, Any]] = []
     parsed: list[bytes] = []
+    app, receive = gateway.app.router.app, AdoptableProtocol.data_received
 
-    async def run(self: AdoptableProtocol) -> None:
-        scopes.append(dict(self.scope))
-        await run_asgi(self)
+    async def look(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(dict(scope))
+        await app(scope, receive, send)
 
     def parse(self: AdoptableProtocol, data: bytes) -> None:
         parsed.append(data)
         receive(self, data)
 
-    run_asgi, receive = AdoptableProtocol.run_asgi, AdoptableProtocol.data_received
-    monkeypatch.setattr(AdoptableProtocol, "run_asgi", run)
+    monkeypatch.setattr(gateway.app.router, "middleware_stack", look)
     monkeypatch.setattr(AdoptableProtocol, "data_received", parse)
     async with gateway.connect(additional_headers={"Cookie": "short"}):
         assert parsed == []
@@ -167,6 +194,9 @@ async def test_short_and_long_way_of_a_request_give_the_same_scope(
         own = (b"cookie", b"sec-websocket-key")
         scope["headers"] = [one for one in scope["headers"] if one[0] not in own]
         scope["client"] = scope["extensions"] = None
+        for name in [name for name in scope if name.startswith(("fastapi", "starlette"))]:
+            del scope[name]
+    assert len(scopes) == 2
     assert scopes[0] == scopes[1]
 
 
@@ -174,7 +204,7 @@ async def test_short_and_long_way_of_a_request_give_the_same_scope(
     ("headers", "status"),
     [
         ({"Cookie": "x" * 8300}, 431),
-        ({"Sec-WebSocket-Version": "12"}, 400),
+        ({"Sec-WebSocket-Protocol": "a b"}, 400),
         ({f"X-{n}": "" for n in range(130)}, 431),
     ],
 )
@@ -204,6 +234,10 @@ async def test_upgrade_with_a_body_is_refused(gateway: Gateway, header: str) -> 
 async def test_header_that_is_not_ascii_is_let_through(gateway: Gateway) -> None:
     async with gateway.connect(additional_headers={"Cookie": "\xe9"}) as client:
         await client.subscribe("s")
+
+
+def alive(*kinds: type) -> list[Any]:
+    return [one for one in gc.get_objects() if type(one) in kinds]
 
 
 def only_connection(gateway: Gateway) -> AdoptedWebSocket:
