@@ -31,7 +31,7 @@ class Adopter(Protocol):
 
     def on_pong(self, nonce: bytes) -> None: ...
 
-    def on_overfull(self) -> None:
+    def on_unsent(self) -> None:
         """More bytes than the transport's high-water mark wait to be written."""
         ...
 
@@ -113,10 +113,11 @@ class AdoptedWebSocket(asyncio.Protocol):
         """End the connection at once: no close frame can pass a full socket."""
         self.transport.abort()
 
-    def ping(self, nonce: bytes) -> None:
+    def ping(self, nonce: bytes, frames: bytes = b"") -> None:
+        """Ping, and write ``frames`` with it."""
         if not (self.close_sent or self.transport.is_closing()):
             self.conn.send_ping(nonce)
-            self._write_answers()
+            self.transport.write(b"".join([*self.conn.data_to_send(), frames]))
 
     def pause_reading(self) -> None:
         if not self.transport.is_closing():
@@ -147,7 +148,7 @@ class AdoptedWebSocket(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         if self._adopter is not None:
-            self._adopter.on_overfull()
+            self._adopter.on_unsent()
 
     def resume_writing(self) -> None:
         if self._adopter is not None:

@@ -20,7 +20,7 @@ from tidewire.protocol.server_frames import (
 )
 
 from .adopted import AdoptedWebSocket
-from .core.heartbeat import Beat, Heartbeat
+from .core.heartbeat import Beat, Heartbeat, beat_together
 from .core.session import (
     Action,
     Authenticate,
@@ -92,13 +92,16 @@ class Connection:
         spread = 1 + limits.connection_age_jitter * random.uniform(-1, 1)  # noqa: S311 - jitter
         self._session = Session(limits, now, age=limits.connection_age * spread)
         self._heartbeat = Heartbeat(limits.unanswered_pings)
-        self._beat_at = now + limits.ping_interval * random.random()  # noqa: S311 - jitter
+        spread_over = limits.ping_interval * random.random()  # noqa: S311 - jitter
+        self._beat_at = beat_together(now + spread_over)
         self._replied_at = now
         self._moves_because = ""
         self._acknowledged_at_beat = 0
         self._due_at = self._next_due()
         self._timer = self._loop.call_at(self._due_at, self._on_timer)
         node.opened(self)
+        if self.pressure.buffered():
+            self.unsent()
 
     # What the socket tells
 
@@ -125,8 +128,8 @@ class Connection:
         if round_trip is not None:
             self._node.instruments.round_trip.observe(round_trip)
 
-    def on_overfull(self) -> None:
-        self.pressure.overfull()
+    def on_unsent(self) -> None:
+        self.pressure.unsent()
 
     def on_emptied(self) -> None:
         self.pressure.emptied()
@@ -149,9 +152,17 @@ class Connection:
 
     # What the pressure gauge tells
 
+    def unsent(self) -> None:
+        self._node.sweep.watch(self)
+        self._take_write()
+
+    def emptied(self) -> None:
+        self._take_write()
+
     def congested(self) -> None:
         """Nothing more is pushed, and who does not take answers may ask for no more of them."""
         self.is_congested = True
+        self._node.sweep.watch(self)
         self._protocol.pause_reading()
 
     def drained(self) -> None:
@@ -172,13 +183,20 @@ class Connection:
 
     # What the node does
 
-    def sweep(self, now: float, probe_window: float) -> int:
-        """Look for bytes that stay unsent; the bytes that wait in this process.
+    def sweep(self, now: float) -> int:
+        """Look for bytes that stay unsent; the bytes that wait in this process."""
+        return self.pressure.sweep(now)
 
-        With a ``probe_window``, also in the kernel, if anything was written within so many seconds.
-        """
-        is_probed = probe_window > 0 and self._has_written_since(now - probe_window)
-        return self.pressure.sweep(now, is_probed=is_probed)
+    @property
+    def needs_watching(self) -> bool:
+        """Whether the sweep should look at it each time."""
+        return self.pressure.needs_watching
+
+    def has_written_since(self, instant: float) -> bool:
+        """Whether it wrote of its own or was given a frame of its feeds."""
+        return self._replied_at > instant or any(
+            s.is_attached and s.feed.last_flush_at > instant for s in self.subscriptions.values()
+        )
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Begin the closing handshake; nothing is pushed from here on."""
@@ -276,6 +294,11 @@ class Connection:
         self._node.instruments.handshake(outcome)
         self.close(code, reason)
 
+    def _take_write(self) -> None:
+        """Write as the pressure gauge says, but for the time of a read, or of a trial."""
+        if not (self._is_gathering or self.pressure.is_on_trial):
+            self.write = self.pressure.write
+
     def _gather(self, data: bytes) -> None:
         """Several small answers to what came in one read make one write: it costs more than they do."""
         if self._gathered is None:
@@ -319,15 +342,17 @@ class Connection:
 
     def _beat(self, now: float) -> None:
         interval = self._node.limits.ping_interval
-        self._beat_at = now + interval
+        self._beat_at = beat_together(now + interval)
         self._look_for_life()
         nonce = secrets.token_bytes(_NONCE_BYTES)
         if self._heartbeat.beat(nonce, now) is Beat.DEAD:
             self.close(CloseCode.NO_PONG, "no pong came back")
             return
-        self._protocol.ping(nonce)
-        if not self._has_written_since(now - interval):
-            self._reply(encode_ping())
+        if self.has_written_since(now - interval):
+            self._protocol.ping(nonce)
+        else:
+            self._replied_at = now
+            self._protocol.ping(nonce, text_frame(encode_ping()))
 
     def _look_for_life(self) -> None:
         """A peer that takes bytes is alive, though its pong may stand behind what it has not read.
@@ -339,11 +364,6 @@ class Connection:
         if taken > (0 if unsent.total else _HEARTBEAT_BYTES):
             self._heartbeat.sign_of_life()
         self._acknowledged_at_beat = unsent.acknowledged
-
-    def _has_written_since(self, instant: float) -> bool:
-        return self._replied_at > instant or any(
-            s.is_attached and s.feed.last_flush_at > instant for s in self.subscriptions.values()
-        )
 
     def _on_deadline(self, deadline: Deadline) -> None:
         if deadline is Deadline.HELLO:

@@ -72,7 +72,7 @@ class _Job:
 
 
 class Fanout:
-    """Schedules flushes and carries them out. ``max_frame`` is in bytes.
+    """Schedules flushes and carries them out. ``max_frame`` is in bytes, ``most_writes`` is for one turn of the loop.
 
     A flush that fits into one frame goes out at once. Of a larger one nobody is written more than its socket
     takes: they are detached where they stood, and ``hand_out`` has them caught up piece by piece.
@@ -80,13 +80,22 @@ class Fanout:
 
     hand_out: Callable[[Iterable[Subscription]], None]
 
-    def __init__(self, timers: Timers, instruments: Instruments, *, max_frame: int) -> None:
+    def __init__(
+        self,
+        timers: Timers,
+        instruments: Instruments,
+        *,
+        max_frame: int,
+        most_writes: int = _SLICE,
+    ) -> None:
         self._timers = timers
         self._instruments = instruments
         self._max_frame = max_frame
+        self._most_writes = most_writes
         self._due: dict[Feed, None] = {}
         self._later: dict[Feed, Handle] = {}
         self._jobs: deque[_Job] = deque()
+        self._writing: Handle | None = None
 
     def offer(self, feed: Feed, event: Event, now: float) -> None:
         """Give an event to a feed and see to its flush; ``now`` is the timers' time."""
@@ -123,11 +132,15 @@ class Fanout:
         self._due[feed] = None
 
     def _flush_due(self) -> None:
-        """Flush the feeds that are due, as many as one turn of the loop can bear."""
+        """Flush the feeds that are due, as many as one turn of the loop can bear, and begin to write."""
+        was_idle = not self._jobs
         for feed in list(islice(self._due, _FLUSHES)):
             self._flush(feed)
         if self._due:
             self._timers.call_soon(self._flush_due)
+        if was_idle and self._writing is not None:
+            self._writing.cancel()
+            self._write_slice()
 
     def _flush(self, feed: Feed, *, is_forced: bool = False) -> None:
         began_at, now = self._instruments.clock(), self._timers.time()
@@ -193,13 +206,17 @@ class Fanout:
         self.hand_out(newcomers)
 
     def _start(self, job: _Job) -> None:
-        if not self._jobs:
-            self._timers.call_soon(self._write_slice)
         self._jobs.append(job)
+        self._write_soon()
+
+    def _write_soon(self) -> None:
+        if self._jobs and self._writing is None:
+            self._writing = self._timers.call_soon(self._write_slice)
 
     def _write_slice(self) -> None:
-        """Write to the next `_SLICE` connections, of one job or of several."""
-        left = _SLICE
+        """Write to the next connections, of one job or of several."""
+        self._writing = None
+        left = self._most_writes
         while left > 0 and self._jobs:
             job = self._jobs[0]
             seen = job.write(islice(job.waiting, left))
@@ -207,5 +224,4 @@ class Fanout:
                 self._jobs.popleft()
                 self._instruments.delivered(job.reached, job.events, len(job.data))
             left -= max(seen, 1)
-        if self._jobs:
-            self._timers.call_soon(self._write_slice)
+        self._write_soon()

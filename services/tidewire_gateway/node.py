@@ -27,7 +27,7 @@ from .known_tokens import KnownTokens
 from .membership import Membership
 from .one_off import OneOffReads
 from .reader import PartitionReader
-from .sweep import sweep_forever
+from .sweep import Sweep
 from .topologies import TopicChange, Topologies
 from .vitals import Vitals
 
@@ -63,6 +63,7 @@ class Node:
         self.connections: set[Connection] = set()
         self.closes: Counter[int] = Counter()
         self.drain_stage = DrainStage.SERVING
+        self.sweep = Sweep(self.connections, instruments)
         self._unwelcomed: set[Connection] = set()
         self._vitals = Vitals(instruments)
         self._tokens = None if verifier is None else KnownTokens(verifier)
@@ -136,7 +137,7 @@ class Node:
             tasks.create_task(self._backfills.run())
             tasks.create_task(self._topologies.watch())
             tasks.create_task(self._vitals.watch())
-            tasks.create_task(sweep_forever(self.connections, self.instruments))
+            tasks.create_task(self.sweep.run())
 
     @property
     def is_draining(self) -> bool:
@@ -173,6 +174,7 @@ class Node:
 
     def closed(self, connection: "Connection", code: int) -> None:
         self.connections.discard(connection)
+        self.sweep.discard(connection)
         self._unwelcomed.discard(connection)
         self.closes[code] += 1
         self.delivery.drop(connection)

@@ -14,6 +14,17 @@ __all__ = ["PressureGauge", "PressureListener"]
 class PressureListener(Protocol):
     """A connection, as its gauge sees it."""
 
+    def unsent(self) -> None:
+        """Bytes wait in this process: have the gauge `sweep` some times a second while it `needs_watching`.
+
+        ``write`` is another one from here on. May be told again meanwhile.
+        """
+        ...
+
+    def emptied(self) -> None:
+        """None wait any more, and ``write`` is the one of before."""
+        ...
+
     def congested(self) -> None: ...
 
     def drained(self) -> None:
@@ -30,7 +41,7 @@ class PressureListener(Protocol):
 
 
 class PressureGauge:
-    """Costs a call of ``buffered`` per sweep while nothing is unsent; one timer while something is for too long."""
+    """Costs nothing while every write goes out at once; a timer while something is unsent for too long."""
 
     __slots__ = (
         "_listener",
@@ -53,32 +64,39 @@ class PressureGauge:
         self._transport = transport
         self._listener: PressureListener | None = listener
         self._loop = loop
-        self._queue = SendQueue(transport, high_water=limits.high_water)
+        self._queue = SendQueue(transport)
         self._pressure = Pressure(limits.high_water, limits.unsent_timeout, limits.stall_timeout)
         self._timer: asyncio.TimerHandle | None = None
         self.buffered: Callable[[], int] = self._queue.buffered
         """Bytes that wait in this process."""
         self.write: Callable[[bytes], None] = transport.write
-        if not self._queue.tells_all:
+        if self.buffered() or not self._queue.tells_all:
             self.write = self._write_and_look
 
     def look(self) -> Unsent:
         return self._queue.look()
 
-    def sweep(self, now: float, *, is_probed: bool) -> int:
-        """Look at a calm connection if something is unsent or ``is_probed``; the bytes that are buffered."""
-        buffered = self.buffered()
-        is_due = buffered or is_probed or self._pressure.is_suspect
-        if is_due and self.is_calm and self._pressure.swept(now, self._queue.look()):
+    def sweep(self, now: float) -> int:
+        """Look how long what is unsent has waited, in the kernel too; the bytes that wait in this process."""
+        if self.is_calm and self._pressure.swept(now, self._queue.look()):
             self._now_congested()
-        return buffered
+        return self.buffered()
 
-    def overfull(self) -> None:
-        """More than the high-water mark is buffered."""
-        if self._listener is None or self._pressure.state is PressureState.CONGESTED:
-            return
-        self._pressure.overfull(self._loop.time(), self._queue.look())
-        self._now_congested()
+    @property
+    def needs_watching(self) -> bool:
+        """Whether anything was unsent at the last sweep, or is now."""
+        return self._listener is not None and bool(
+            self._pressure.is_suspect
+            or self._pressure.state is PressureState.CONGESTED
+            or self.buffered()
+        )
+
+    def unsent(self) -> None:
+        """The transport could not write everything at once."""
+        if self._listener is not None:
+            self.write = self._write_and_look
+            self._listener.unsent()
+            self._look_at_buffer()
 
     def write_on_trial(self, data: bytes) -> None:
         """Write, and be congested at once if it is not sent at once: a slow peer so gets one piece at a time."""
@@ -91,7 +109,12 @@ class PressureGauge:
 
     def emptied(self) -> None:
         """Nothing is buffered any more."""
-        if self._listener is not None and self._pressure.state is PressureState.CONGESTED:
+        if self._listener is None:
+            return
+        if self._queue.tells_all:
+            self.write = self._transport.write
+            self._listener.emptied()
+        if self._pressure.state is PressureState.CONGESTED:
             self._pressure.hasten()
             self._look()
 
@@ -105,10 +128,24 @@ class PressureGauge:
         """Whether everything that is written goes out, as far as is known."""
         return self._pressure.state is PressureState.CALM and self._listener is not None
 
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether it has drained a moment ago: `write_on_trial` is to be used."""
+        return self._pressure.state is PressureState.TRIED
+
     def _write_and_look(self, data: bytes) -> None:
         self._transport.write(data)
+        if self._listener is not None and self.buffered():
+            self._listener.unsent()
+            self._look_at_buffer()
+
+    def _look_at_buffer(self) -> None:
+        """Be congested where more than the high-water mark is buffered."""
+        if self._pressure.state is PressureState.CONGESTED:
+            return
         if self._pressure.is_overfull(self.buffered()):
-            self.overfull()
+            self._pressure.overfull(self._loop.time(), self._queue.look())
+            self._now_congested()
 
     def _now_congested(self) -> None:
         assert self._listener is not None

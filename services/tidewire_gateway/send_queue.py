@@ -26,7 +26,7 @@ class SendQueue:
 
     __slots__ = ("_below", "_socket", "_transport", "buffered")
 
-    def __init__(self, transport: asyncio.Transport, *, high_water: int) -> None:
+    def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._below = _transport_below(transport)
         self._socket = cast(socket.socket | None, transport.get_extra_info("socket"))
@@ -34,11 +34,11 @@ class SendQueue:
         if self._below is not None:
             self.buffered = self._buffered_in_both
         if not transport.is_closing():
-            self._bound(high_water)
+            self._bound()
 
     @property
     def tells_all(self) -> bool:
-        """Whether ``set_write_buffer_limits`` sees every byte: over TLS what waits below it is unheard of."""
+        """Whether the protocol is told of every byte that waits: over TLS not of those below the layer."""
         return self._below is None
 
     def look(self) -> Unsent:
@@ -61,14 +61,14 @@ class SendQueue:
             return b""
         return sock.getsockopt(socket.IPPROTO_TCP, option, _TCP_INFO.size)
 
-    def _bound(self, high_water: int) -> None:
-        """Tell the protocol beyond ``high_water`` and when nothing is left, and keep the kernel's part small.
+    def _bound(self) -> None:
+        """Have the protocol told when bytes wait and when none do any more, and keep the kernel's part small.
 
         What the kernel holds nobody can take back (the option is of Linux and macOS).
         """
-        self._transport.set_write_buffer_limits(high=high_water, low=0)
+        self._transport.set_write_buffer_limits(high=0)
         if self._below is not None:
-            self._below.set_write_buffer_limits(high=high_water, low=0)
+            self._below.set_write_buffer_limits(high=0)
         option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
         if option is not None and self._socket is not None and _is_tcp(self._socket):
             self._socket.setsockopt(socket.IPPROTO_TCP, option, NOTSENT_LOWAT)

@@ -56,7 +56,7 @@ class Server(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         if self.gauge is not None:
-            self.gauge.overfull()
+            self.gauge.unsent()
 
     def resume_writing(self) -> None:
         if self.gauge is not None:
@@ -66,6 +66,13 @@ class Server(asyncio.Protocol):
 @dataclass
 class Listener:
     heard: list[str] = field(default_factory=list)
+    has_unsent: bool = False
+
+    def unsent(self) -> None:
+        self.has_unsent = True
+
+    def emptied(self) -> None:
+        self.has_unsent = False
 
     def congested(self) -> None:
         self.heard.append("congested")
@@ -191,6 +198,27 @@ def test_kernel_takes_little_that_it_cannot_send(
     run(runner, tls, body)
 
 
+def test_bytes_that_wait_are_told_of_at_once_and_watched_until_none_do(
+    runner: asyncio.Runner, tls: Certificate | None
+) -> None:
+    async def body(connection: Connection) -> None:
+        gauge, listener = connection.gauge, connection.listener
+        is_watched = [gauge.needs_watching]
+        written = connection.write_until(lambda: gauge.buffered())
+        assert listener.has_unsent
+        is_watched.append(gauge.needs_watching)
+        written += await connection.fill()
+        await read(connection.peer, written)
+        await eventually(lambda: gauge.look().total == 0)
+        gauge.sweep(asyncio.get_running_loop().time())
+        is_watched.append(gauge.needs_watching)
+        assert is_watched == [False, True, False]
+        assert listener.has_unsent == (tls is not None)  # there the protocol is not told
+        assert listener.heard == []
+
+    run(runner, tls, body)
+
+
 def test_more_than_the_high_water_mark_is_heard_of_at_once(
     runner: asyncio.Runner, tls: Certificate | None
 ) -> None:
@@ -293,10 +321,10 @@ def test_sweep_finds_bytes_that_wait_too_long(
         await connection.fill()
         assert connection.listener.heard == []
         loop = asyncio.get_running_loop()
-        queued = connection.gauge.sweep(loop.time(), is_probed=False)
+        queued = connection.gauge.sweep(loop.time())
         assert queued == connection.gauge.buffered() > 0
         assert connection.listener.heard == []
-        connection.gauge.sweep(loop.time() + 1.0, is_probed=False)
+        connection.gauge.sweep(loop.time() + 1.0)
         assert connection.listener.heard == ["congested"]
 
     run(runner, tls, body)
@@ -312,8 +340,9 @@ def test_probe_finds_bytes_that_wait_in_the_kernel_alone(
             gauge.write(PIECE)
             await asyncio.sleep(0)
         assert gauge.buffered() == 0
-        gauge.sweep(loop.time(), is_probed=True)
-        gauge.sweep(loop.time() + 1.0, is_probed=False)
+        gauge.sweep(loop.time())
+        assert gauge.needs_watching
+        gauge.sweep(loop.time() + 1.0)
         assert connection.listener.heard == ["congested"]
 
     run(runner, tls, body)
@@ -327,7 +356,7 @@ def test_look_at_a_closed_connection_is_no_error(
         connection.transport.abort()
         await asyncio.sleep(0.01)
         connection.gauge.look()
-        connection.gauge.sweep(0.0, is_probed=True)
+        connection.gauge.sweep(0.0)
         gauge = PressureGauge(
             connection.transport, Listener(), Limits(), asyncio.get_running_loop()
         )

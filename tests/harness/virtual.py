@@ -156,9 +156,16 @@ class VirtualLog:
 
 
 class VirtualNode:
-    """One node's delivery over a `VirtualLog`, reading when told."""
+    """One node's delivery over a `VirtualLog`, reading when told; ``most_writes`` in a turn of its loop."""
 
-    def __init__(self, log: VirtualLog, stream: Stream, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        log: VirtualLog,
+        stream: Stream,
+        limits: Limits | None = None,
+        *,
+        most_writes: int = 200,
+    ) -> None:
         self.log = log
         self.timers = VirtualTimers()
         self._stream = stream
@@ -167,7 +174,9 @@ class VirtualNode:
         limits = limits or Limits()
         topologies: dict[str, Topology] = {}
         self.index = FeedIndex(max_window_bytes=limits.max_frame_out // 2)
-        fanout = Fanout(self.timers, instruments, max_frame=limits.max_frame_out)
+        fanout = Fanout(
+            self.timers, instruments, max_frame=limits.max_frame_out, most_writes=most_writes
+        )
         history = History(log_window=1e12, tombstone_ttl=1e12, max_bytes=1 << 40)
         self.delivery = Delivery(
             {"s": stream},

@@ -1,8 +1,19 @@
 """Liveness of one connection: pings with a nonce, counted until a pong or drained bytes answer."""
 
+import math
 from enum import Enum, auto
 
-__all__ = ["Beat", "Heartbeat"]
+__all__ = ["Beat", "Heartbeat", "beat_together"]
+
+_TOGETHER = 0.05
+
+
+def beat_together(at: float) -> float:
+    """The moment, at ``at`` (seconds) or a little later, that the beats of all connections share.
+
+    Waking up for each of thousands costs more than the pings do.
+    """
+    return math.ceil(at / _TOGETHER) * _TOGETHER
 
 
 class Beat(Enum):

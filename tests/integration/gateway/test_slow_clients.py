@@ -277,9 +277,9 @@ def count_pings(connection: Connection) -> list[bytes]:
     class Counting(AdoptedWebSocket):
         __slots__ = ()
 
-        def ping(self, nonce: bytes) -> None:
+        def ping(self, nonce: bytes, frames: bytes = b"") -> None:
             pings.append(nonce)
-            super().ping(nonce)
+            super().ping(nonce, frames)
 
     connection._protocol.__class__ = Counting
     return pings

@@ -68,7 +68,8 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.count = 0
         self.publish(history)
         public = STREAM.model_copy(update={"public": True})
-        self.nodes = [VirtualNode(self.log, public, LIMITS) for _ in range(2)]
+        # One write a turn: what happens while a frame is on its way is what the machine looks for.
+        self.nodes = [VirtualNode(self.log, public, LIMITS, most_writes=1) for _ in range(2)]
         for node in self.nodes:
             node.read_all()
         self.everybody: list[VirtualClient] = []

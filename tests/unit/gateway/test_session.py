@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tidewire.kafka.records import TopicPartition
 from tidewire_gateway.core.allowance import Allowance
 from tidewire_gateway.core.demand import Demand
-from tidewire_gateway.core.heartbeat import Beat, Heartbeat
+from tidewire_gateway.core.heartbeat import Beat, Heartbeat, beat_together
 from tidewire_gateway.core.limits import Limits
 from tidewire_gateway.core.session import (
     Authenticate,
@@ -139,6 +139,13 @@ def test_allowance_never_grants_more_than_its_rate(pauses: list[float]) -> None:
         else:
             assert 0 < wait <= 2.0 + 1e-9
         assert granted <= 5 + now / 2.0 + 1e-6
+
+
+@given(st.floats(0, 1e9), st.floats(0, 0.01))
+def test_beats_that_are_near_fall_together_and_none_falls_early(at: float, later: float) -> None:
+    beats = beat_together(at), beat_together(at + later)
+    assert at <= beats[0] < at + 0.0501
+    assert beats[1] - beats[0] < 1e-6 or beats[1] - beats[0] == pytest.approx(0.05, abs=1e-6)
 
 
 def test_peer_that_answers_lives_and_its_round_trip_is_known() -> None:
