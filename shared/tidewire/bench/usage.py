@@ -24,12 +24,19 @@ def cpu_of(pid: int) -> Cpu:
     """Raises ``BenchError`` where there is no such process, or no Linux."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        threads = list(Path(f"/proc/{pid}/task").iterdir())
-        nanoseconds = sum(int((t / "schedstat").read_text().split()[0]) for t in threads)
+        nanoseconds = sum(map(_nanoseconds, list(Path(f"/proc/{pid}/task").iterdir())))
     except OSError as error:
         raise BenchError(f"process {pid} cannot be measured: {error.strerror}") from None
     tick = os.sysconf("SC_CLK_TCK")
     return Cpu(nanoseconds / 1e9, int(fields[11]) / tick, int(fields[12]) / tick)
+
+
+def _nanoseconds(thread: Path) -> int:
+    """Of one thread; 0 where it has ended since it was listed."""
+    try:
+        return int((thread / "schedstat").read_text().split()[0])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def resident_bytes(pid: int) -> int:

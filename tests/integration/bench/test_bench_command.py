@@ -120,7 +120,9 @@ async def measuring(
     task = Task(plan=plan, sites=sites, tokens=tokens, pause=pauses)
     running = asyncio.create_task(asyncio.to_thread(run_bench, task, Phases()))
     try:
-        await pauses.begun(1)
+        await eventually(lambda: pauses.asked or running.done(), within=PATIENCE)
+        if running.done():
+            running.result()
         yield pauses, running
     finally:
         for _ in range(3):
