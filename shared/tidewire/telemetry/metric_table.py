@@ -60,6 +60,9 @@ _HANDSHAKES = (
 )
 _RESUMES = tuple(r.value for r in Recovered if r is not Recovered.NONE)
 _PUBLISHED = ("written", "invalid", "too_large", "unavailable", "buffer_full", OTHER)
+_PUSHES = ("answered", "invalid", "too_large", "unavailable", "buffer_full", OTHER)
+_PUSH_DEVICES = ("delivered", "offline", "stale", "limited", "expired")
+_PUSH_CALLS = ("answered", "stale", "limited", "timed_out", "unreachable", "refused")
 _ONE_OFF_READS = (
     "answered",
     "stale",
@@ -72,6 +75,19 @@ _ONE_OFF_READS = (
     "unavailable",
     "overloaded",
 )
+_REGISTRY_OPERATIONS = (
+    "register",
+    "renew",
+    "release",
+    "nodes",
+    "node_sessions",
+    "announce",
+    "lookup",
+    "user",
+    "disconnect",
+)
+_CALLS = ("ok", "failed")
+_LETTERS = ("inbox", "mailbox", "push", "nobody", "expired", "fenced", "unreadable")
 _ERROR_CODES = tuple(code.value for code in ErrorCode)
 _CLOSE_CODES = (*(str(code.value) for code in CloseCode), "1005", "1006", OTHER)
 
@@ -223,6 +239,36 @@ METRICS: tuple[MetricSpec, ...] = (
         buckets=_LATENCIES,
     ),
     MetricSpec(
+        "lease_held", Kind.GAUGE, "1 while the node may deliver from its inbox, else 0", "gateway"
+    ),
+    MetricSpec(
+        "leases_lost_total",
+        Kind.COUNTER,
+        "Leases that ended under the running node: not renewed in time, or held by another",
+        "gateway",
+    ),
+    MetricSpec(
+        "registry_calls_total",
+        Kind.COUNTER,
+        "Calls of the registry by the node, by how they ended",
+        "gateway",
+        {"outcome": _CALLS},
+    ),
+    MetricSpec(
+        "mailbox_reads_total",
+        Kind.COUNTER,
+        "Reads of users' mailboxes, by how they ended",
+        "gateway",
+        {"outcome": _CALLS},
+    ),
+    MetricSpec(
+        "letters_total",
+        Kind.COUNTER,
+        "Messages to users: delivered from the inbox or a mailbox, and inbox records that were not",
+        "gateway",
+        {"outcome": _LETTERS},
+    ),
+    MetricSpec(
         "one_off_reads_total",
         Kind.COUNTER,
         "Channels read once over HTTP, by what was answered",
@@ -249,5 +295,183 @@ METRICS: tuple[MetricSpec, ...] = (
         "Time from a request's last byte until Kafka has acknowledged all its events",
         "publisher",
         buckets=_LATENCIES,
+    ),
+    MetricSpec(
+        "user_events_published_total",
+        Kind.COUNTER,
+        "Events to users handed in over HTTP, by what became of them",
+        "publisher",
+        {"outcome": _PUBLISHED},
+    ),
+    MetricSpec(
+        "pushes_total",
+        Kind.COUNTER,
+        "Pushes asked for over HTTP, by what was answered",
+        "publisher",
+        {"outcome": _PUSHES},
+    ),
+    MetricSpec(
+        "push_devices_total",
+        Kind.COUNTER,
+        "Devices that pushes were for, by what became of it",
+        "publisher",
+        {"outcome": _PUSH_DEVICES},
+    ),
+    MetricSpec(
+        "push_calls_total",
+        Kind.COUNTER,
+        "Calls of gateway nodes for pushes, by how they ended",
+        "publisher",
+        {"outcome": _PUSH_CALLS},
+    ),
+    MetricSpec(
+        "push_seconds",
+        Kind.HISTOGRAM,
+        "Time from a push's last byte until every node has answered or was given up",
+        "publisher",
+        buckets=_LATENCIES,
+    ),
+    MetricSpec(
+        "registry_requests_total",
+        Kind.COUNTER,
+        "Requests answered, by what was asked and what became of it",
+        "registry",
+        {"operation": _REGISTRY_OPERATIONS, "outcome": ("done", "refused", "unavailable")},
+    ),
+    MetricSpec(
+        "registry_request_seconds",
+        Kind.HISTOGRAM,
+        "Time that a request took, its body's arrival included",
+        "registry",
+        buckets=_LATENCIES,
+    ),
+    MetricSpec(
+        "registry_users_looked_up_total", Kind.COUNTER, "Users that were looked up", "registry"
+    ),
+    MetricSpec(
+        "registry_sessions_connected_total",
+        Kind.COUNTER,
+        "Sessions that nodes announced, again after a lost lease included",
+        "registry",
+    ),
+    MetricSpec(
+        "registry_sessions_disconnected_total",
+        Kind.COUNTER,
+        "Sessions that nodes told the end of",
+        "registry",
+    ),
+    MetricSpec(
+        "registry_sessions_evicted_total",
+        Kind.COUNTER,
+        "Sessions that had to go because their user had too many",
+        "registry",
+    ),
+    MetricSpec(
+        "registry_evictions_untold_total",
+        Kind.COUNTER,
+        "Evicted connections whose node could not be told to close them",
+        "registry",
+    ),
+    MetricSpec(
+        "registry_sessions_swept_total",
+        Kind.COUNTER,
+        "Sessions of ended leases that were removed from the store",
+        "registry",
+    ),
+    MetricSpec(
+        "registry_leases_ended_total",
+        Kind.COUNTER,
+        "Leases that ran out; of several registries one counts each",
+        "registry",
+    ),
+    MetricSpec(
+        "registry_expiry_frozen",
+        Kind.GAUGE,
+        "1 while leases that ran out are kept because too many did at once, else 0",
+        "registry",
+    ),
+    MetricSpec(
+        "registry_store_up", Kind.GAUGE, "1 while the registry's store answers, else 0", "registry"
+    ),
+    MetricSpec("registry_nodes", Kind.GAUGE, "Nodes that hold a live lease", "registry"),
+    MetricSpec("registry_slots", Kind.GAUGE, "Slots that there are", "registry"),
+    MetricSpec("registry_sessions", Kind.GAUGE, "Sessions of live nodes", "registry"),
+    MetricSpec(
+        "router_messages_total",
+        Kind.COUNTER,
+        "Messages of the targeted topic, by what became of each",
+        "router",
+        {"outcome": ("routed", "mailbox_only", "nowhere", "expired", "dead_letter")},
+    ),
+    MetricSpec(
+        "router_detours_total",
+        Kind.COUNTER,
+        "Messages that the registry's absence concerned: routed by old knowledge, kept waiting, routed again; "
+        "users that were to be routed again and were forgotten",
+        "router",
+        {"detour": ("stale", "waited", "rerouted", "forgotten")},
+    ),
+    MetricSpec("router_inbox_records_total", Kind.COUNTER, "Records written to inboxes", "router"),
+    MetricSpec(
+        "router_failures_total",
+        Kind.COUNTER,
+        "Attempts that failed, by what failed; too_large are records that were left out of an inbox",
+        "router",
+        {"of": ("store", "registry", "kafka", "too_large")},
+    ),
+    MetricSpec(
+        "router_lookups_total", Kind.COUNTER, "Lookups that the registry has answered", "router"
+    ),
+    MetricSpec(
+        "router_users_looked_up_total",
+        Kind.COUNTER,
+        "Users whose places were wanted, by where the answer came from",
+        "router",
+        {"source": ("registry", "cache")},
+    ),
+    MetricSpec(
+        "router_rebalances_total", Kind.COUNTER, "Times that partitions were revoked", "router"
+    ),
+    MetricSpec(
+        "router_missed_records_total",
+        Kind.COUNTER,
+        "Records that retention removed before they were read",
+        "router",
+    ),
+    MetricSpec("router_partitions", Kind.GAUGE, "Partitions assigned to this router", "router"),
+    MetricSpec(
+        "router_held_partitions",
+        Kind.GAUGE,
+        "Partitions that stand because the registry is away and no more messages may wait",
+        "router",
+    ),
+    MetricSpec(
+        "router_lag_records",
+        Kind.GAUGE,
+        "Records between what is committed and the end of all assigned partitions",
+        "router",
+    ),
+    MetricSpec(
+        "router_waiting_messages",
+        Kind.GAUGE,
+        "Messages that wait for the registry, since nothing is known of their users",
+        "router",
+    ),
+    MetricSpec(
+        "router_registry_away", Kind.GAUGE, "1 while the registry does not answer, else 0", "router"
+    ),
+    MetricSpec(
+        "router_age_seconds",
+        Kind.HISTOGRAM,
+        "Age of a message once its inbox records are acknowledged",
+        "router",
+        buckets=_LATENCIES,
+    ),
+    MetricSpec(
+        "router_batch_messages",
+        Kind.HISTOGRAM,
+        "Messages routed together",
+        "router",
+        buckets=_SIZES,
     ),
 )

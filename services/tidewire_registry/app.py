@@ -1,0 +1,121 @@
+"""The composition root: settings and a store in, an ASGI application out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+import httpx
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from tidewire import __version__
+from tidewire.config.explain import explain
+from tidewire.ingest.errors import FieldProblem
+from tidewire.targeting.errors import StoreUnavailableError
+from tidewire.telemetry.logging import get_logger
+from tidewire.telemetry.metrics import create_metrics
+
+from .core.problems import internal, invalid_request, unknown_path
+from .endpoints import Endpoints, problem_response
+from .housekeeping import Housekeeping
+from .instruments import Instruments
+from .models import field_name
+from .node_calls import NodeCalls
+from .openapi import openapi_of
+from .routes import router_of
+from .settings import RegistrySettings
+from .stores.port import RegistryStore
+
+__all__ = ["create_app"]
+
+_log = get_logger("tidewire_registry.app")
+
+
+def create_app(
+    settings: RegistrySettings,
+    *,
+    store: RegistryStore,
+    node_transport: httpx.AsyncBaseTransport | None = None,
+) -> FastAPI:
+    """The service; it owns ``store`` and closes it at the end; ``node_transport`` is how nodes are called.
+
+    Should a task of its own end, it calls ``state.stop`` and leaves the error in ``state.failure``.
+    """
+    instruments = Instruments(create_metrics("registry"), settings.slots)
+    housekeeping = Housekeeping(store, instruments)
+    node_calls = NodeCalls(store, instruments, settings.node_timeout, node_transport)
+    endpoints = Endpoints(
+        store,
+        housekeeping=housekeeping,
+        node_calls=node_calls,
+        instruments=instruments,
+        slots=settings.slots,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(housekeeping.run(), name="housekeeping")
+        keeping.add_done_callback(lambda ended: _stop(app, ended))
+        endpoints.is_ready = True
+        try:
+            yield
+        finally:
+            endpoints.is_ready = False
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            await node_calls.close()
+            await _close(store)
+
+    app = FastAPI(
+        title="Tidewire registry",
+        summary="Who is connected where: node leases, slots, sessions",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # the page would load its scripts from somebody else's network
+        redoc_url=None,
+    )
+    app.state.stop = None
+    app.state.failure = None
+    app.include_router(router_of(endpoints))
+    app.add_exception_handler(HTTPException, _http_problem)
+    app.add_exception_handler(RequestValidationError, _parameter_problem)
+    app.add_exception_handler(Exception, _internal_problem)
+    app.openapi = lambda: openapi_of(app)  # type: ignore[method-assign] # FastAPI's own way to extend it
+    return app
+
+
+async def _close(store: RegistryStore) -> None:
+    try:
+        await store.close()
+    except StoreUnavailableError as error:
+        _log.warning("the store did not take the farewell", reason=str(error))
+
+
+def _stop(app: FastAPI, ended: asyncio.Task[None]) -> None:
+    """Without housekeeping no lease ever ends: the process must not go on as if all were well."""
+    if ended.cancelled():
+        return
+    app.state.failure = ended.exception()
+    if app.state.stop is not None:
+        app.state.stop()
+
+
+async def _http_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    return problem_response(unknown_path(HTTPStatus(error.status_code), headers))
+
+
+async def _parameter_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    told = tuple(
+        FieldProblem(field_name(tuple(fault["loc"][1:])), explain(fault, (), {}))
+        for fault in error.errors()
+    )
+    return problem_response(invalid_request(told))
+
+
+async def _internal_problem(_request: Request, _error: Exception) -> Response:
+    return problem_response(internal())

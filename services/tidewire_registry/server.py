@@ -1,0 +1,71 @@
+"""Runs the application under uvicorn: says when it is ready, ends cleanly on a signal."""
+
+import os
+import signal
+import socket
+import sys
+from types import FrameType
+
+import orjson
+import uvicorn
+from fastapi import FastAPI
+
+from tidewire.config.listening import url_of
+from tidewire.telemetry.logging import get_logger
+
+__all__ = ["serve"]
+
+_log = get_logger("tidewire_registry.server")
+_KEEP_ALIVE_TIMEOUT = 75
+_MAX_HEADER_BYTES = 64 * 1024
+
+
+def serve(
+    app: FastAPI, sock: socket.socket, *, shutdown_timeout: float, is_ready_told: bool
+) -> None:
+    """Serve on ``sock`` until SIGINT or SIGTERM, then finish the requests in work.
+
+    Raises what ended one of the application's tasks, if that is why it stops.
+    """
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        ws="none",
+        timeout_keep_alive=_KEEP_ALIVE_TIMEOUT,
+        timeout_graceful_shutdown=max(1, round(shutdown_timeout)),
+        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _exit)  # uvicorn raises the signal again once it has shut down
+    server = _Server(config, url_of(sock), is_ready_told=is_ready_told)
+    app.state.stop = server.stop
+    server.run(sockets=[sock])
+    if app.state.failure is not None:
+        raise app.state.failure
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, url: str, *, is_ready_told: bool) -> None:
+        super().__init__(config)
+        self._url = url
+        self._is_ready_told = is_ready_told
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.started:
+            return
+        _log.info("listening", http=self._url)
+        if self._is_ready_told:
+            ready = {"event": "ready", "http": self._url, "pid": os.getpid()}
+            sys.stdout.write(orjson.dumps(ready).decode() + "\n")
+            sys.stdout.flush()
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
