@@ -9,6 +9,7 @@ from tidewire.errors import TidewireError
 from tidewire.identity.keys import load_key
 from tidewire.identity.tokens import TokenVerifier
 from tidewire.kafka.aiokafka_clients import AiokafkaWriter
+from tidewire.targeting.registry_http import HttpRegistry
 from tidewire.telemetry.logging import configure_logging, get_logger
 
 from .app import create_app
@@ -41,6 +42,7 @@ def main() -> int:
             streams=streams,
             verifier=TokenVerifier(key) if key else None,
             writer=AiokafkaWriter(settings.named_kafka),
+            registry=_registry(settings),
         )
         serve(
             app,
@@ -49,6 +51,12 @@ def main() -> int:
             is_ready_told=settings.ready_json,
         )
     return 0
+
+
+def _registry(settings: PublisherSettings) -> HttpRegistry | None:
+    if settings.registry_url is None:
+        return None
+    return HttpRegistry(settings.registry_url, timeout=settings.push_timeout)
 
 
 if __name__ == "__main__":

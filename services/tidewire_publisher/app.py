@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
+from httpx import AsyncBaseTransport, AsyncClient, Limits
 from starlette.exceptions import HTTPException
 
 from tidewire import __version__
@@ -14,15 +15,20 @@ from tidewire.config.streams import Stream
 from tidewire.identity.tokens import TokenVerifier
 from tidewire.kafka.ports import RecordWriter
 from tidewire.publishing import AsyncPublisher, EventLimits
-from tidewire.telemetry.metrics import create_metrics
+from tidewire.targeting.registry import Registry
+from tidewire.telemetry.metrics import Metrics, create_metrics
 
+from .answering import problem_response
+from .body import Intake
 from .core.access import Access
 from .core.admission import Admission
 from .core.problems import Problem
 from .core.requests import RequestLimits
 from .ingest import EventIngest
 from .openapi import PROBLEM_SCHEMA, TOKEN_SECURITY
-from .routes import Endpoints, Policy, problem_response
+from .push_endpoint import PushEndpoint
+from .pusher import MAX_CALLS, Pusher
+from .routes import Endpoints, Policy
 from .settings import PublisherSettings
 
 __all__ = ["create_app"]
@@ -37,34 +43,53 @@ def create_app(
     streams: Mapping[str, Stream],
     verifier: TokenVerifier | None,
     writer: RecordWriter,
+    registry: Registry | None = None,
+    node_transport: AsyncBaseTransport | None = None,
 ) -> FastAPI:
-    """The service; its lifespan connects to Kafka and, at the end, flushes."""
+    """The service; its lifespan connects to Kafka and, at the end, flushes and closes what it was given.
+
+    Without a ``registry`` pushes are refused. ``node_transport`` is how nodes are called; None: HTTP.
+    """
+    metrics = create_metrics("publisher")
+    requests = RequestLimits(
+        settings.max_body_bytes, settings.max_event_bytes, settings.max_batch_events
+    )
     event_limits = EventLimits(max_event_bytes=settings.max_event_bytes + _HEADER_BYTES)
     ingest = EventIngest(
         AsyncPublisher(
             writer,
             streams,
             source=_SOURCE,
+            targeted_topic=settings.targeted_topic,
             limits=event_limits,
             place_timeout=settings.publish_timeout,
         ),
         publish_timeout=settings.publish_timeout,
         close_timeout=settings.shutdown_timeout,
     )
+    access = Access(verifier, is_dev=settings.dev)
+    intake = Intake(
+        Admission(max_bytes=settings.max_pending_bytes),
+        max_bytes=settings.max_body_bytes,
+        timeout=settings.body_timeout,
+    )
     endpoints = Endpoints(
         streams=streams,
         ingest=ingest,
-        access=Access(verifier, is_dev=settings.dev),
-        admission=Admission(max_bytes=settings.max_pending_bytes),
-        policy=Policy(
-            request=RequestLimits(
-                settings.max_body_bytes, settings.max_event_bytes, settings.max_batch_events
-            ),
-            event=event_limits,
-            body_timeout=settings.body_timeout,
-            is_dev=settings.dev,
-        ),
-        metrics=create_metrics("publisher"),
+        access=access,
+        intake=intake,
+        policy=Policy(request=requests, event=event_limits, is_dev=settings.dev),
+        metrics=metrics,
+    )
+    pusher = _pusher(settings, registry, node_transport, metrics)
+    pushes = PushEndpoint(
+        source=_SOURCE,
+        pusher=pusher,
+        access=access,
+        intake=intake,
+        requests=requests,
+        events=event_limits,
+        metrics=metrics,
     )
 
     @asynccontextmanager
@@ -75,7 +100,11 @@ def create_app(
             yield
         finally:
             endpoints.is_ready = False
-            await ingest.close()
+            try:
+                await ingest.close()
+            finally:
+                if pusher is not None:
+                    await pusher.close()
 
     app = FastAPI(
         title="Tidewire publisher",
@@ -86,10 +115,28 @@ def create_app(
         redoc_url=None,
     )
     app.include_router(endpoints.router())
+    app.include_router(pushes.router())
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(Exception, _internal_problem)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way to extend it
     return app
+
+
+def _pusher(
+    settings: PublisherSettings,
+    registry: Registry | None,
+    transport: AsyncBaseTransport | None,
+    metrics: Metrics,
+) -> Pusher | None:
+    if registry is None:
+        return None
+    nodes = AsyncClient(
+        transport=transport,
+        limits=Limits(max_connections=MAX_CALLS),
+        timeout=settings.push_timeout,
+        trust_env=False,  # nodes are neighbours: no proxy stands between
+    )
+    return Pusher(registry, nodes, timeout=settings.push_timeout, metrics=metrics)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

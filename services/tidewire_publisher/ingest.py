@@ -2,11 +2,13 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from tidewire.errors import TidewireError
 from tidewire.kafka.errors import BrokerUnavailableError, KafkaError
-from tidewire.publishing import AsyncPublisher, Event
+from tidewire.kafka.records import RecordPosition
+from tidewire.publishing import AsyncPublisher, Event, UserEvent
 from tidewire.telemetry.logging import get_logger
 
 from .core.answers import Outcome
@@ -51,11 +53,22 @@ class EventIngest:
 
     async def publish_all(self, stream: str, events: Sequence[Event]) -> tuple[Outcome, ...]:
         """Publish all, in order per key; answers per event, at the latest after the publish timeout."""
+        self._check_connected()
+        return await self._all([self._publisher.publish_event(stream, event) for event in events])
+
+    async def publish_all_to_users(self, events: Sequence[UserEvent]) -> tuple[Outcome, ...]:
+        """Like `publish_all`, in order per user."""
+        self._check_connected()
+        return await self._all([self._publisher.publish_user_event(event) for event in events])
+
+    def _check_connected(self) -> None:
         if not self._is_connected:
             raise BrokerUnavailableError("Kafka has not answered yet; nothing was written")
-        tasks = [
-            asyncio.create_task(self._publisher.publish_event(stream, event)) for event in events
-        ]
+
+    async def _all(
+        self, calls: Sequence[Coroutine[Any, Any, RecordPosition]]
+    ) -> tuple[Outcome, ...]:
+        tasks = [asyncio.create_task(call) for call in calls]
         try:
             await asyncio.wait(tasks, timeout=self._publish_timeout)
         finally:

@@ -1,13 +1,14 @@
-"""The HTTP surface: publish, health, metrics."""
+"""The HTTP surface of publishing, to streams and to users; health, metrics."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
+from prometheus_client import Counter
 
 from tidewire.config.streams import Stream
 from tidewire.errors import TidewireError
@@ -16,28 +17,44 @@ from tidewire.kafka.records import RecordPosition
 from tidewire.publishing import EventLimits
 from tidewire.telemetry.metrics import Metrics, label_or_other
 
-from .body import declared_size, read_body
-from .core.access import Access
-from .core.admission import Admission
-from .core.answers import Outcome, check_events, partly_written, written
-from .core.problems import CONTENT_TYPE, Problem, ProblemError, problem_of
-from .core.requests import RequestLimits, events_of, is_batch, media_type_of
+from .answering import problem_response
+from .body import Intake
+from .core.access import Access, check_may_publish, check_may_reach
+from .core.answers import Outcome, check_events, check_user_events, partly_written, written
+from .core.problems import Problem, ProblemError, problem_of
+from .core.requests import (
+    JSON,
+    MEDIA_TYPES,
+    RequestLimits,
+    events_of,
+    is_batch,
+    user_events_of,
+    user_of,
+)
 from .ingest import EventIngest
-from .openapi import PUBLISH_RESPONSES, REQUEST_BODY, Published
+from .openapi import (
+    PUBLISH_BODY,
+    PUBLISH_RESPONSES,
+    USER_EVENTS_BODY,
+    USER_EVENTS_RESPONSES,
+    Published,
+)
 
-__all__ = ["Endpoints", "problem_response"]
+__all__ = ["Endpoints", "Policy"]
+
+_Outcomes = tuple[Outcome, ...]
+_User = Annotated[str, Path(description="percent-encoded; slashes may also stand as they are")]
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     request: RequestLimits
     event: EventLimits
-    body_timeout: float
     is_dev: bool
 
 
 class Endpoints:
-    """Every route of the service, over the parts that `create_app` puts together."""
+    """Every route of the service but pushes, over the parts that `create_app` puts together."""
 
     def __init__(  # the composition's parts, by name
         self,
@@ -45,17 +62,18 @@ class Endpoints:
         streams: Mapping[str, Stream],
         ingest: EventIngest,
         access: Access,
-        admission: Admission,
+        intake: Intake,
         policy: Policy,
         metrics: Metrics,
     ) -> None:
         self._streams = streams
         self._ingest = ingest
         self._access = access
-        self._admission = admission
+        self._intake = intake
         self._policy = policy
         self._metrics = metrics
         self._published = metrics.counters("events_published_total", "outcome")
+        self._published_to_users = metrics.counters("user_events_published_total", "outcome")
         self._publish_time = metrics.histogram("publish_seconds")
         self.is_ready = False
 
@@ -68,7 +86,16 @@ class Endpoints:
             summary="Publish one event or a batch",
             response_model=Published,
             responses=PUBLISH_RESPONSES,
-            openapi_extra={"requestBody": REQUEST_BODY, "security": [{"token": []}]},
+            openapi_extra={"requestBody": PUBLISH_BODY, "security": [{"token": []}]},
+        )
+        router.add_api_route(
+            "/v1/users/{user:path}/events",
+            self.publish_to_user,
+            methods=["POST"],
+            summary="Publish one event or a batch to one user, wherever it is connected",
+            response_model=Published,
+            responses=USER_EVENTS_RESPONSES,
+            openapi_extra={"requestBody": USER_EVENTS_BODY, "security": [{"token": []}]},
         )
         router.add_api_route("/healthz", self.healthz, methods=["GET"], summary="The loop turns")
         router.add_api_route(
@@ -83,13 +110,17 @@ class Endpoints:
         A batch is checked as a whole before any of it is written. Where Kafka then takes only a part,
         the answer is the first failure's problem, and its `events` says which were written.
         """
-        try:
-            outcomes = await self._publish(stream, request)
-        except ProblemError as e:
-            return self._refused(e.problem)
-        except TidewireError as e:
-            return self._refused(problem_of(e))
-        return self._answer(outcomes)
+        return await self._answer(self._publish(stream, request), self._published)
+
+    async def publish_to_user(self, user: _User, request: Request) -> Response:
+        """Answers once Kafka has acknowledged every event, like the publishing of events to a stream.
+
+        A user who is away gets them on return, while mailboxes keep them.
+        """
+        raw_path: bytes = request.scope.get("raw_path") or request.url.path.encode()
+        return await self._answer(
+            self._publish_to_user(raw_path, request), self._published_to_users
+        )
 
     async def healthz(self) -> Response:
         return _plain("ok")
@@ -103,19 +134,29 @@ class Endpoints:
         text, content_type = self._metrics.render(request.headers.get("accept", ""))
         return Response(text, headers={"Content-Type": content_type})
 
-    async def _publish(self, stream: str, request: Request) -> tuple[Outcome, ...]:
+    async def _publish(self, stream: str, request: Request) -> _Outcomes:
         check_query(request.query_params)
-        self._access.check(request.headers.get("authorization"), stream)
+        check_may_publish(self._access.identify(request.headers.get("authorization")), stream)
         rules = self._rules_of(stream)
-        media_type = media_type_of(request.headers)
-        limits = self._policy.request
-        with self._admission.reserve(declared_size(request, limits.max_body_bytes)):
-            body = await read_body(request, limits.max_body_bytes, self._policy.body_timeout)
+        async with self._intake.taken(request, MEDIA_TYPES) as (media_type, body):
             arrived_at = time.perf_counter()
-            events = events_of(media_type, request.headers, body, limits)
+            events = events_of(media_type, request.headers, body, self._policy.request)
             many = is_batch(media_type, body)
             check_events(stream, rules, events, self._policy.event, is_batch=many)
             outcomes = await self._ingest.publish_all(stream, events)
+            self._publish_time.observe(time.perf_counter() - arrived_at)
+        return outcomes
+
+    async def _publish_to_user(self, raw_path: bytes, request: Request) -> _Outcomes:
+        check_query(request.query_params)
+        identity = self._access.identify(request.headers.get("authorization"))
+        user = user_of(raw_path)
+        check_may_reach(identity, user)
+        async with self._intake.taken(request, (JSON,)) as (media_type, body):
+            arrived_at = time.perf_counter()
+            events = user_events_of(user, request.headers, body, self._policy.request)
+            check_user_events(events, self._policy.event, is_batch=is_batch(media_type, body))
+            outcomes = await self._ingest.publish_all_to_users(events)
             self._publish_time.observe(time.perf_counter() - arrived_at)
         return outcomes
 
@@ -133,29 +174,30 @@ class Endpoints:
             )
         )
 
-    def _answer(self, outcomes: tuple[Outcome, ...]) -> Response:
+    async def _answer(
+        self, publishing: Awaitable[_Outcomes], published: dict[str, Counter]
+    ) -> Response:
+        """What became of a request, which ``published`` counts by outcome."""
+        try:
+            outcomes = await publishing
+        except ProblemError as e:
+            return _refused(e.problem, published)
+        except TidewireError as e:
+            return _refused(problem_of(e), published)
         positions = [o for o in outcomes if isinstance(o, RecordPosition)]
-        self._published["written"].inc(len(positions))
+        published["written"].inc(len(positions))
         if len(positions) == len(outcomes):
             return Response(orjson.dumps(written(positions)), media_type="application/json")
         for outcome in outcomes:
             if isinstance(outcome, TidewireError):
-                label_or_other(self._published, problem_of(outcome).outcome).inc()
+                label_or_other(published, problem_of(outcome).outcome).inc()
         problem, members = partly_written(outcomes)
         return problem_response(problem, members)
 
-    def _refused(self, problem: Problem) -> Response:
-        label_or_other(self._published, problem.outcome).inc()
-        return problem_response(problem)
 
-
-def problem_response(problem: Problem, members: Mapping[str, Any] | None = None) -> Response:
-    return Response(
-        orjson.dumps(problem.body(**(members or {}))),
-        status_code=int(problem.status),
-        headers=problem.headers,
-        media_type=CONTENT_TYPE,
-    )
+def _refused(problem: Problem, published: dict[str, Counter]) -> Response:
+    label_or_other(published, problem.outcome).inc()
+    return problem_response(problem)
 
 
 def _plain(text: str, status: HTTPStatus = HTTPStatus.OK) -> Response:

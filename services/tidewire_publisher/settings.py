@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -9,6 +10,7 @@ from pydantic_settings import SettingsConfigDict
 from tidewire.config.listening import is_loopback
 from tidewire.config.settings import ServiceSettings
 from tidewire.kafka.settings import KafkaSettings
+from tidewire.publishing import TARGETED_TOPIC
 
 __all__ = ["PREFIX", "PublisherSettings"]
 
@@ -24,6 +26,10 @@ class PublisherSettings(ServiceSettings):
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8081, ge=0, le=65535)
     kafka: KafkaSettings = KafkaSettings()
+    targeted_topic: str = Field(
+        default=TARGETED_TOPIC, max_length=249, pattern=r"^[A-Za-z0-9._-]+$"
+    )
+    registry_url: str | None = None
     token_key_file: Path | None = None
     dev: bool = False
     ready_json: bool = False
@@ -33,6 +39,7 @@ class PublisherSettings(ServiceSettings):
     max_pending_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
     body_timeout: float = Field(default=30.0, gt=0)
     publish_timeout: float = Field(default=10.0, gt=0)
+    push_timeout: float = Field(default=2.0, gt=0, le=60)
     shutdown_timeout: float = Field(default=8.0, gt=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -53,9 +60,22 @@ class PublisherSettings(ServiceSettings):
                 f"{PREFIX}MAX_PENDING_BYTES: must be at least {PREFIX}MAX_BODY_BYTES "
                 f"({self.max_body_bytes}), or no request of that size is ever taken"
             )
+        if self.registry_url is not None and not _is_http_url(self.registry_url):
+            raise ValueError(
+                f"{PREFIX}REGISTRY_URL: must be an http or https URL, such as http://127.0.0.1:8082 "
+                f"(is {self.registry_url!r})"
+            )
         return self
 
     @property
     def named_kafka(self) -> KafkaSettings:
         """``kafka`` under the service's own name, unless one was given."""
         return self.kafka.named("tidewire-publisher")
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

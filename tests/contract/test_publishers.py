@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
@@ -21,6 +21,7 @@ from tidewire.publishing import (
     PublisherClosedError,
     UnknownStreamError,
 )
+from tidewire.targeting.messages import Message, message_of
 
 PARTITIONS = 6
 
@@ -200,17 +201,95 @@ async def test_connect_makes_publishers_on_a_real_broker(
 ) -> None:
     if not isinstance(backend, ServerBackend):
         pytest.skip("nothing to connect to in memory")
+    targeted = new_topic(backend, PARTITIONS)
     async with AsyncPublisher.connect(backend.bootstrap, streams) as publisher:
         await publisher.publish("flights", "JFK/1", 1)
+    async with AsyncPublisher.connect(backend.bootstrap, targeted_topic=targeted) as publisher:
+        await publisher.publish_to_user("ann", 3)
 
     def publish() -> None:
         with Publisher.connect(backend.bootstrap, streams) as publisher:
             publisher.publish("flights", "JFK/1", 2)
+        with Publisher.connect(backend.bootstrap, targeted_topic=targeted) as publisher:
+            publisher.publish_to_user("ann", 4)
 
     await asyncio.to_thread(publish)
 
     values = [record.value for record in await records_of(backend, streams["flights"].topic)]
     assert values == [b"1", b"2"]
+    assert [message.data for message in await messages_of(backend, targeted)] == [b"3", b"4"]
+
+
+async def messages_of(backend: Backend, topic: str) -> list[Message]:
+    """As a router reads them."""
+    return [
+        message_of(record, partitions=PARTITIONS) for record in await records_of(backend, topic)
+    ]
+
+
+async def test_who_only_tells_users_something_needs_no_streams(backend: Backend) -> None:
+    topic = new_topic(backend, PARTITIONS)
+    async with AsyncPublisher(backend.writer(), targeted_topic=topic) as publisher:
+        position = await publisher.publish_to_user(
+            "ann",
+            {"gate": "B22"},
+            ttl=90.5,
+            collapse_key="gate",
+            message_id="m-1",
+            headers={"tenant": "a"},
+        )
+        fresh = await publisher.publish_to_user("ann", [1], ttl=timedelta(0))
+        with pytest.raises(InvalidEventError, match=r"data: .*nothing to tell"):
+            await publisher.publish_to_user("ann", None)
+        with pytest.raises(UnknownStreamError, match="none is configured"):
+            await publisher.publish("flights", "JFK/1", 1)
+
+    partition = partition_of(b"ann", PARTITIONS)
+    assert position == RecordPosition(topic, partition, 0)
+    assert fresh == RecordPosition(topic, partition, 1)
+    first, second = await messages_of(backend, topic)
+    assert first == Message(
+        *("ann", "m-1", b'{"gate":"B22"}', first.ts_ms, 90_500, "gate", partition, 0)
+    )
+    assert (second.data, second.ttl_ms, second.collapse_key) == (b"[1]", 0, None)
+    assert len(second.id) == 36
+
+
+async def test_events_to_one_user_keep_the_order_of_their_calls(backend: Backend) -> None:
+    topic = new_topic(backend, PARTITIONS)
+    async with AsyncPublisher(backend.writer(), targeted_topic=topic) as publisher:
+        await asyncio.gather(*(publisher.publish_to_user("ann", number) for number in range(300)))
+
+    messages = await messages_of(backend, topic)
+    assert [orjson.loads(message.data) for message in messages] == list(range(300))
+    assert len({message.id for message in messages}) == 300
+
+
+async def test_the_synchronous_publisher_tells_users_the_same(backend: Backend) -> None:
+    topic = new_topic(backend, PARTITIONS)
+
+    def publish() -> None:
+        with Publisher(backend.sync_writer(), targeted_topic=topic) as publisher:
+            for number in range(100):
+                publisher.publish_to_user(f"user-{number % 7}", number, ttl=60, message_id="m")
+            with pytest.raises(InvalidEventError, match="ttl: must be 0"):
+                publisher.publish_to_user("ann", 1, ttl=-1)
+        with pytest.raises(PublisherClosedError):
+            publisher.publish_to_user("ann", 1)
+
+    await asyncio.to_thread(publish)
+
+    messages = await messages_of(backend, topic)
+    assert len(messages) == 100
+    assert {message.ttl_ms for message in messages} == {60_000}
+    of_one_user = [message.data for message in messages if message.user == "user-3"]
+    assert of_one_user == [b"%d" % number for number in range(3, 100, 7)]
+
+
+async def test_a_targeted_topic_that_is_missing_is_named(backend: Backend) -> None:
+    async with AsyncPublisher(backend.writer(), targeted_topic="contract-unmade") as publisher:
+        with pytest.raises(UnknownTopicError, match="contract-unmade"):
+            await publisher.publish_to_user("ann", 1)
 
 
 def test_a_synchronous_publisher_whose_buffer_is_full_says_so() -> None:

@@ -18,6 +18,7 @@ from tidewire.kafka.errors import (
     UnknownTopicError,
 )
 from tidewire.publishing.errors import InvalidEventError, PublisherClosedError
+from tidewire.targeting.errors import RegistryUnavailableError
 
 __all__ = ["CONTENT_TYPE", "Problem", "ProblemError", "problem_of"]
 
@@ -48,7 +49,7 @@ _RULES: dict[type[TidewireError], _Rule] = {
         "event-too-large", _TOO_LARGE, "The event is too large", "too_large"
     ),
     UnknownTopicError: _Rule(
-        "topic-missing", _UNAVAILABLE, "The stream's topic does not exist", "unavailable", 5
+        "topic-missing", _UNAVAILABLE, "The topic does not exist", "unavailable", 5
     ),
     BrokerUnavailableError: _Rule(
         "broker-unavailable", _UNAVAILABLE, "Kafka cannot be reached", "unavailable", 2
@@ -56,6 +57,9 @@ _RULES: dict[type[TidewireError], _Rule] = {
     BufferFullError: _Rule("buffer-full", _UNAVAILABLE, "The buffer is full", "buffer_full", 1),
     PublisherClosedError: _Rule(
         "shutting-down", _UNAVAILABLE, "The publisher is shutting down", "unavailable", 1
+    ),
+    RegistryUnavailableError: _Rule(
+        "registry-unavailable", _UNAVAILABLE, "The registry cannot be reached", "unavailable", 2
     ),
     TidewireError: _Rule(
         "broker-refused", HTTPStatus.BAD_GATEWAY, "Kafka refused the event", "other"

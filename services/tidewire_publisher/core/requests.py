@@ -1,14 +1,21 @@
 """HTTP requests to events: media types, CloudEvents' three modes, sizes (pure)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
-from urllib.parse import unquote
+from typing import TypeVar
+from urllib.parse import unquote, unquote_to_bytes
 
 from tidewire.ingest.documents import cloudevent_of, parse_batch, parse_cloudevent, parse_event
 from tidewire.ingest.errors import FieldProblem, InvalidEventsError
+from tidewire.ingest.user_events import parse_user_event
 from tidewire.publishing.events import Event
+from tidewire.publishing.user_events import UserEvent
+from tidewire.targeting.errors import InvalidUserError
+from tidewire.targeting.messages import MAX_DATA_BYTES
+from tidewire.targeting.users import check_user
 
 from .problems import Problem, ProblemError
 
@@ -18,10 +25,16 @@ __all__ = [
     "JSON",
     "MEDIA_TYPES",
     "RequestLimits",
+    "check_user_sizes",
     "events_of",
     "is_batch",
     "media_type_of",
+    "traced",
+    "user_events_of",
+    "user_of",
 ]
+
+E = TypeVar("E", Event, UserEvent)
 
 JSON = "application/json"
 CLOUDEVENT = "application/cloudevents+json"
@@ -31,6 +44,7 @@ _BINARY_MARK = "ce-specversion"
 _TRACE = ("traceparent", "tracestate")
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
 _ARRAY = re.compile(rb"\s*\[")
+_USER_PATH = re.compile(rb"/v1/users/(.*)/events", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +54,20 @@ class RequestLimits:
     max_batch_events: int
 
 
-def media_type_of(headers: Mapping[str, str]) -> str:
-    """The body's media type; raises ``ProblemError`` (415) for one that is not taken."""
+def media_type_of(headers: Mapping[str, str], taken: Sequence[str] = MEDIA_TYPES) -> str:
+    """The body's media type; raises ``ProblemError`` (415) for one that is not ``taken``."""
     content_type = headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     charset = _CHARSET.search(content_type)
-    if media_type in MEDIA_TYPES and (not charset or charset[1].lower() in ("utf-8", "utf8")):
+    if media_type in taken and (not charset or charset[1].lower() in ("utf-8", "utf8")):
         return media_type
     raise ProblemError(
         Problem(
             "unsupported-media-type",
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "The media type is not taken",
-            f"Content-Type is {content_type or 'missing'}: "
-            f"send UTF-8 JSON as {', '.join(MEDIA_TYPES[:-1])} or {MEDIA_TYPES[-1]}",
-            headers={"Accept-Post": ", ".join(MEDIA_TYPES)},
+            f"Content-Type is {content_type or 'missing'}: send UTF-8 JSON as {' or '.join(taken)}",
+            headers={"Accept-Post": ", ".join(taken)},
         )
     )
 
@@ -69,6 +82,47 @@ def events_of(
     """
     events = _read(media_type, headers, body, limits.max_batch_events)
     _check_sizes(events, limits.max_event_bytes, is_batch=is_batch(media_type, body))
+    return traced(events, headers)
+
+
+def user_of(raw_path: bytes) -> str:
+    """The user that a path names, percent-decoded once; raises ``InvalidEventsError``.
+
+    Read from the path as it was sent: servers put a substitute where it is not UTF-8.
+    """
+    found = _USER_PATH.search(unquote_to_bytes(raw_path))
+    assert found is not None, "the route's pattern says so"
+    try:
+        return check_user(found[1].decode())
+    except UnicodeDecodeError:
+        message = "is not UTF-8: percent-encode the UTF-8 bytes of the user id"
+    except InvalidUserError as e:
+        message = str(e)
+    raise InvalidEventsError((FieldProblem("user", message),))
+
+
+def user_events_of(
+    user: str, headers: Mapping[str, str], body: bytes, limits: RequestLimits
+) -> tuple[UserEvent, ...]:
+    """The events for ``user``; raises like ``events_of``."""
+    parse = partial(parse_user_event, user=user)
+    many = is_batch(JSON, body)
+    events = (
+        parse_batch(body, parse, max_events=limits.max_batch_events) if many else (parse(body),)
+    )
+    check_user_sizes(events, limits, is_batch=many)
+    return traced(events, headers)
+
+
+def check_user_sizes(
+    events: tuple[UserEvent, ...], limits: RequestLimits, *, is_batch: bool
+) -> None:
+    """Raises ``ProblemError`` (413)."""
+    _check_sizes(events, min(limits.max_event_bytes, MAX_DATA_BYTES), is_batch=is_batch)
+
+
+def traced(events: tuple[E, ...], headers: Mapping[str, str]) -> tuple[E, ...]:
+    """The events, those without a trace under the request's."""
     trace = {name: headers[name] for name in _TRACE if name in headers}
     if not trace:
         return events
@@ -108,7 +162,7 @@ def _binary_event(headers: Mapping[str, str], body: bytes) -> Event:
     return cloudevent_of(attributes, data)
 
 
-def _check_sizes(events: tuple[Event, ...], max_bytes: int, *, is_batch: bool) -> None:
+def _check_sizes(events: Sequence[Event | UserEvent], max_bytes: int, *, is_batch: bool) -> None:
     problems = []
     for index, event in enumerate(events):
         size = len(event.data) if isinstance(event.data, bytes) else 0

@@ -21,6 +21,7 @@ __all__ = [
     "KafkaOption",
     "StreamsOption",
     "connection",
+    "kafka_settings",
     "streams_path",
 ]
 
@@ -57,7 +58,7 @@ def connection(
 ) -> Connection:
     """Raises ``ConfigError`` that names the options where nothing tells."""
     loaded = load_streams(streams_path(streams, data_dir)).streams
-    return Connection(_kafka(kafka, data_dir), loaded)
+    return Connection(kafka_settings(kafka, data_dir), loaded)
 
 
 def streams_path(streams: Path | None, data_dir: Path = DEFAULT_DATA_DIR) -> Path:
@@ -74,7 +75,8 @@ def streams_path(streams: Path | None, data_dir: Path = DEFAULT_DATA_DIR) -> Pat
     )
 
 
-def _kafka(kafka: str | None, data_dir: Path) -> KafkaSettings:
+def kafka_settings(kafka: str | None, data_dir: Path = DEFAULT_DATA_DIR) -> KafkaSettings:
+    """Kafka alone, for what needs no streams; raises like ``connection``."""
     source, bootstrap = _bootstrap(kafka, data_dir)
     try:
         return KafkaSettings(bootstrap=bootstrap, client_id="tidewire-cli")

@@ -5,20 +5,19 @@ import contextlib
 import sys
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Generic, Self, TypeVar
 
 from ..config.errors import ConfigError
 from ..errors import TidewireError
-from ..ingest.documents import parse_event
 from ..ingest.errors import InvalidEventsError, NotJsonError
 from ..kafka.errors import KafkaError
 from ..kafka.records import RecordPosition
-from ..publishing import Event, InvalidEventError
+from ..publishing import Event, InvalidEventError, UserEvent
 from .publish_report import PublishReport
 
 __all__ = ["LineReader", "PublishLines"]
@@ -28,7 +27,7 @@ _QUEUE = 4
 _LINES_AT_ONCE = 250
 _MAX_LINE_BYTES = 4 * 1024 * 1024
 
-Publish = Callable[[Event], Awaitable[RecordPosition]]
+E = TypeVar("E", Event, UserEvent)
 
 
 class LineReader:
@@ -94,16 +93,27 @@ class LineReader:
         return lines
 
 
-class PublishLines:
-    """One pass over the lines: bad ones are told and skipped, positions are told in order."""
+class PublishLines(Generic[E]):
+    """One pass over the lines, each read by ``parse``: bad ones are told and skipped, positions are told in order.
 
-    def __init__(self, lines: LineReader, headers: dict[str, str], report: PublishReport) -> None:
+    ``headers`` are every event's that has none of that name.
+    """
+
+    def __init__(
+        self,
+        lines: LineReader,
+        headers: Mapping[str, str | bytes],
+        report: PublishReport,
+        *,
+        parse: Callable[[bytes], E],
+    ) -> None:
         self._lines = lines
+        self._parse: Callable[[bytes], E] = parse
         self._headers = headers
         self._report = report
         self._under_way: deque[tuple[int, asyncio.Future[RecordPosition]]] = deque()
 
-    async def run(self, publish: Publish) -> None:
+    async def run(self, publish: Callable[[E], Awaitable[RecordPosition]]) -> None:
         """Publish all; raises the first error of Kafka with the number of its line."""
         queue = self._lines.start(asyncio.get_running_loop())
         number = 0
@@ -132,20 +142,27 @@ class PublishLines:
         finally:
             getting.cancel()
 
-    async def _start_line(self, number: int, line: bytes, publish: Publish) -> None:
+    async def _start_line(
+        self, number: int, line: bytes, publish: Callable[[E], Awaitable[RecordPosition]]
+    ) -> None:
         if not line.strip():
             return
         try:
-            event = _event_of(line)
+            event = self._event_of(line)
         except (NotJsonError, InvalidEventsError) as e:
             await self._end_all()  # so that what is told stays in order
             self._report.bad_line(number, e)
             return
         if self._headers:
-            event = replace(event, headers=self._headers | dict(event.headers))
+            event = replace(event, headers={**self._headers, **event.headers})
         self._under_way.append((number, asyncio.ensure_future(publish(event))))
         if len(self._under_way) >= _WINDOW:
             await self._end_first()
+
+    def _event_of(self, line: bytes) -> E:
+        if len(line) > _MAX_LINE_BYTES:
+            raise NotJsonError(f"longer than {_MAX_LINE_BYTES >> 20} MiB")
+        return self._parse(line)
 
     async def _end_all(self) -> None:
         while self._under_way:
@@ -166,9 +183,3 @@ class PublishLines:
 
 class LineFailedError(TidewireError):
     """Kafka did not take a line; those before it were written."""
-
-
-def _event_of(line: bytes) -> Event:
-    if len(line) > _MAX_LINE_BYTES:
-        raise NotJsonError(f"longer than {_MAX_LINE_BYTES >> 20} MiB")
-    return parse_event(line)

@@ -5,10 +5,13 @@ from typing import Any
 
 import orjson
 from rich.console import Console
+from rich.table import Table
 
 from ..errors import TidewireError
 
-__all__ = ["console", "print_error", "print_json", "print_line", "progress"]
+__all__ = ["console", "print_error", "print_json", "print_line", "print_table", "progress"]
+
+_WIDEST = 1000
 
 
 def console() -> Console:
@@ -25,6 +28,11 @@ def print_line(text: str) -> None:
     """One line of a result on stdout, at once and exactly as it is."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def print_table(table: Table) -> None:
+    """A table on stdout, with nothing cut off: a narrow terminal wraps its lines."""
+    Console(width=_WIDEST, highlight=False).print(table)
 
 
 def print_json(value: Any) -> None:

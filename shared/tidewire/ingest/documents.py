@@ -4,8 +4,8 @@ An event is ``{"key": text, "data": any JSON, "headers"?: {name: text}}``. In ev
 removes the entity, and ``data`` that is missing is refused, so that nothing is removed by accident.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import orjson
@@ -14,9 +14,20 @@ from ..config.explain import did_you_mean
 from ..publishing.cloudevents import from_structured
 from ..publishing.errors import InvalidEventError
 from ..publishing.events import Event
+from ..publishing.user_events import UserEvent
 from .errors import FieldProblem, InvalidEventsError, NotJsonError, TooManyEventsError
 
-__all__ = ["parse_batch", "parse_cloudevent", "parse_event", "read_data"]
+__all__ = [
+    "fields_of",
+    "parse_batch",
+    "parse_cloudevent",
+    "parse_event",
+    "read_data",
+    "scalar",
+    "unknown_fields",
+]
+
+E = TypeVar("E", Event, UserEvent)
 
 _FIELDS = ("key", "data", "headers")
 _NO_DATA = "is missing: send it, or null to remove the entity"
@@ -30,20 +41,16 @@ def parse_event(text: bytes | memoryview) -> Event:
 
     Raises ``NotJsonError``, or ``InvalidEventsError`` with every field at fault.
     """
-    fields = _fields_of(text)
-    problems = [
-        FieldProblem(name, f"unknown field; {did_you_mean(name, _FIELDS)}")
-        for name in fields
-        if name not in _FIELDS
-    ]
-    key = _scalar(fields.get("key"))
+    fields = fields_of(text)
+    problems = unknown_fields(fields, _FIELDS)
+    key = scalar(fields.get("key"))
     if key is None or key == "":
         problems.append(FieldProblem("key", "is missing: name the entity that the event is about"))
     elif not isinstance(key, str):
         problems.append(FieldProblem("key", "must be text"))
     if "data" not in fields:
         problems.append(FieldProblem("data", _NO_DATA))
-    headers, header_problems = _headers(_scalar(fields.get("headers")))
+    headers, header_problems = _headers(scalar(fields.get("headers")))
     problems += header_problems
     if problems:
         raise InvalidEventsError(tuple(problems))
@@ -52,10 +59,10 @@ def parse_event(text: bytes | memoryview) -> Event:
 
 def parse_cloudevent(text: bytes | memoryview) -> Event:
     """One CloudEvent 1.0 in structured mode; raises like ``parse_event``."""
-    fields = _fields_of(text)
+    fields = fields_of(text)
     if "data" not in fields and "data_base64" not in fields:
         raise InvalidEventsError((FieldProblem("data", _NO_DATA),))
-    attributes: dict[str, Any] = {n: _scalar(raw) for n, raw in fields.items() if n != "data"}
+    attributes: dict[str, Any] = {n: scalar(raw) for n, raw in fields.items() if n != "data"}
     return cloudevent_of(attributes, bytes(fields.get("data", b"null")))
 
 
@@ -68,8 +75,8 @@ def cloudevent_of(attributes: Mapping[str, Any], data: bytes) -> Event:
 
 
 def parse_batch(
-    text: bytes, parse: Callable[[bytes | memoryview], Event], *, max_events: int
-) -> tuple[Event, ...]:
+    text: bytes, parse: Callable[[bytes | memoryview], E], *, max_events: int
+) -> tuple[E, ...]:
     """A JSON array of events, each read by ``parse``; raises with the problems of all of them."""
     try:
         items = _decode_items(text)
@@ -83,7 +90,7 @@ def parse_batch(
         )
     if not items:
         raise InvalidEventsError((FieldProblem("", "the batch is empty: send at least one event"),))
-    events: list[Event] = []
+    events: list[E] = []
     problems: list[FieldProblem] = []
     for index, item in enumerate(items):
         try:
@@ -100,7 +107,8 @@ def read_data(raw: bytes) -> bytes | None:
     return None if raw.strip() == b"null" else raw
 
 
-def _fields_of(text: bytes | memoryview) -> dict[str, msgspec.Raw]:
+def fields_of(text: bytes | memoryview) -> dict[str, msgspec.Raw]:
+    """The fields of a JSON object, none of them read yet; raises like `parse_event`."""
     try:
         return _decode_fields(text)
     except msgspec.ValidationError:
@@ -109,7 +117,15 @@ def _fields_of(text: bytes | memoryview) -> dict[str, msgspec.Raw]:
         raise _not_json(bytes(text), e) from None
 
 
-def _scalar(raw: msgspec.Raw | None) -> Any:
+def unknown_fields(fields: Mapping[str, msgspec.Raw], known: Sequence[str]) -> list[FieldProblem]:
+    return [
+        FieldProblem(name, f"unknown field; {did_you_mean(name, known)}")
+        for name in fields
+        if name not in known
+    ]
+
+
+def scalar(raw: msgspec.Raw | None) -> Any:
     """The value of a field that is not carried as it is; text that is no JSON is told by its field."""
     if raw is None:
         return None

@@ -11,9 +11,11 @@ from .errors import (
 )
 from .events import Event, EventLimits
 from .sync_publisher import Publisher
+from .user_events import TARGETED_TOPIC, UserEvent
 
 __all__ = [
     "STRUCTURED_CONTENT_TYPE",
+    "TARGETED_TOPIC",
     "AsyncPublisher",
     "BufferFullError",
     "Event",
@@ -23,5 +25,6 @@ __all__ = [
     "PublisherClosedError",
     "PublishingError",
     "UnknownStreamError",
+    "UserEvent",
     "from_structured",
 ]

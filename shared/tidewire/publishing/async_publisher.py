@@ -1,20 +1,21 @@
 """Publishing events from an event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
 from ..config.streams import Stream
 from ..kafka.ports import RecordWriter
-from ..kafka.records import RecordPosition
+from ..kafka.records import NewRecord, RecordPosition
 from ..kafka.settings import KafkaSettings
 from .errors import BufferFullError, PublisherClosedError
-from .events import Destination, Event, EventLimits, Origin, build_record
+from .events import Destination, Event, EventLimits, build_record
 from .origin import origin_of
 from .routing import stream_named
+from .user_events import TARGETED_TOPIC, UserEvent, build_user_record, targeted
 
 __all__ = ["AsyncPublisher"]
 
@@ -32,16 +33,18 @@ class AsyncPublisher:
     def __init__(
         self,
         writer: RecordWriter,
-        streams: Mapping[str, Stream],
+        streams: Mapping[str, Stream] | None = None,
         *,
         source: str = "tidewire",
+        targeted_topic: str = TARGETED_TOPIC,
         limits: EventLimits | None = None,
         max_in_flight: int = 1000,
         place_timeout: float = 10.0,
     ) -> None:
         self._writer = writer
-        self._streams = streams
+        self._streams = {} if streams is None else streams
         self._source = source
+        self._targeted_topic = targeted_topic
         self._limits = limits or EventLimits()
         self._max_in_flight = max_in_flight
         self._place_timeout = place_timeout
@@ -54,16 +57,19 @@ class AsyncPublisher:
     async def connect(
         cls,
         bootstrap: str | KafkaSettings,
-        streams: Mapping[str, Stream],
+        streams: Mapping[str, Stream] | None = None,
         *,
         source: str = "tidewire",
+        targeted_topic: str = TARGETED_TOPIC,
     ) -> AsyncIterator[Self]:
-        """A publisher on a real broker, closed at the end of the block."""
+        """A publisher on a real broker, closed at the end of the block.
+
+        Without streams it reaches users only.
+        """
         from ..kafka.aiokafka_clients import AiokafkaWriter
 
-        async with cls(
-            AiokafkaWriter(KafkaSettings.at(bootstrap)), streams, source=source
-        ) as publisher:
+        writer = AiokafkaWriter(KafkaSettings.at(bootstrap))
+        async with cls(writer, streams, source=source, targeted_topic=targeted_topic) as publisher:
             yield publisher
 
     async def start(self) -> None:
@@ -99,17 +105,47 @@ class AsyncPublisher:
 
     async def publish_event(self, stream: str, event: Event) -> RecordPosition:
         """Like `publish`, for an event that has every attribute of its own."""
-        if self._closed:
-            raise PublisherClosedError("the publisher is closed: make a new one")
+        self._check_open()
         rules = stream_named(self._streams, stream)
-        origin = origin_of(event, self._source)
-        ended = asyncio.get_running_loop().create_future()
-        self._calls.add(ended)
-        try:
-            return await self._write(stream, rules, event, origin)
-        finally:
-            self._calls.discard(ended)
-            ended.set_result(None)
+        origin = origin_of(self._source, event.timestamp_ms)
+
+        def build(partitions: int) -> NewRecord:
+            to = Destination.of_stream(stream, rules, partitions)
+            return build_record(event, to, origin, self._limits)
+
+        return await self._publish(rules.topic, build)
+
+    async def publish_to_user(
+        self,
+        user: str,
+        data: object,
+        *,
+        ttl: float | timedelta | None = None,
+        collapse_key: str | None = None,
+        message_id: str | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
+    ) -> RecordPosition:
+        """Tell one user, wherever it is connected; returns once the event is safe in Kafka.
+
+        A user who is away gets it on return, within ``ttl`` seconds (0: now or never; None: as long as
+        mailboxes keep events). Of those that wait with one ``collapse_key`` only the newest is delivered.
+        ``message_id`` names the event to clients; None: a fresh one. ``data`` and errors are those of
+        `publish`, but None is refused.
+        """
+        return await self.publish_user_event(
+            UserEvent(user, data, ttl, collapse_key, message_id, headers or {})
+        )
+
+    async def publish_user_event(self, event: UserEvent) -> RecordPosition:
+        """Like `publish_to_user`, for an event that brings its trace."""
+        self._check_open()
+        origin = origin_of(self._source)
+
+        def build(partitions: int) -> NewRecord:
+            to = targeted(self._targeted_topic, partitions)
+            return build_user_record(event, to, origin, self._limits)
+
+        return await self._publish(self._targeted_topic, build)
 
     async def flush(self) -> None:
         """Wait until every `publish` that has begun is acknowledged or refused."""
@@ -138,16 +174,23 @@ class AsyncPublisher:
     ) -> None:
         await self.close()
 
-    async def _write(
-        self, stream: str, rules: Stream, event: Event, origin: Origin
-    ) -> RecordPosition:
-        await self._take_place()
+    def _check_open(self) -> None:
+        if self._closed:
+            raise PublisherClosedError("the publisher is closed: make a new one")
+
+    async def _publish(self, topic: str, build: Callable[[int], NewRecord]) -> RecordPosition:
+        """Write what ``build`` makes for the topic's number of partitions."""
+        ended = asyncio.get_running_loop().create_future()
+        self._calls.add(ended)
         try:
-            partitions = await self._writer.partitions_of(rules.topic)
-            to = Destination(stream, rules, partitions)
-            return await self._writer.write(build_record(event, to, origin, self._limits))
+            await self._take_place()
+            try:
+                return await self._writer.write(build(await self._writer.partitions_of(topic)))
+            finally:
+                self._places.release()
         finally:
-            self._places.release()
+            self._calls.discard(ended)
+            ended.set_result(None)
 
     async def _drain(self) -> None:
         if self._calls:

@@ -1,10 +1,10 @@
 """Events and the Kafka records they become: JSON value, CloudEvents attributes as headers."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -14,11 +14,12 @@ from ..kafka.records import Header, NewRecord
 from ..kafka.settings import MAX_RECORD_BYTES
 from .errors import InvalidEventError
 
-__all__ = ["Event", "EventLimits", "Origin", "build_record"]
+__all__ = ["Destination", "Event", "EventLimits", "Origin", "build_record"]
 
 CONTENT_TYPE = b"application/json"
 RESERVED_HEADERS = frozenset({"content-type", "traceparent", "tracestate"})
 ATTRIBUTE_PREFIX = "ce_"
+OWN_PREFIX = "tidewire-"
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _RFC3339 = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d{1,9})?"
@@ -60,6 +61,7 @@ class EventLimits:
     """How large an event may be. ``max_event_bytes`` counts key, value and headers together."""
 
     max_event_bytes: int = MAX_RECORD_BYTES - 16 * 1024
+    max_data_bytes: int = MAX_RECORD_BYTES
     max_key_bytes: int = 1024
     max_headers: int = 64
 
@@ -74,26 +76,46 @@ class Origin:
     trace: Mapping[str, str] = field(default_factory=dict)
 
 
+def _whole(key: str) -> str:
+    return key
+
+
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """The stream an event goes to, and how many partitions its topic really has."""
+    """A topic and how many partitions it really has.
 
-    name: str
-    stream: Stream
+    ``type`` is that of events without one of their own; ``group_of`` the part of a key that chooses the
+    partition.
+    """
+
+    topic: str
+    type: str
     partitions: int
+    group_of: Callable[[str], str] = _whole
+
+    @classmethod
+    def of_stream(cls, name: str, stream: Stream, partitions: int) -> Self:
+        return cls(stream.topic, f"tidewire.{name}", partitions, stream.group_of)
 
 
 def build_record(
-    event: Event, to: Destination, origin: Origin, limits: EventLimits | None = None
+    event: Event,
+    to: Destination,
+    origin: Origin,
+    limits: EventLimits | None = None,
+    *,
+    delivery: Sequence[Header] = (),
 ) -> NewRecord:
     """The record of an event, its partition chosen by its group.
 
-    Raises `InvalidEventError` naming the field and the cure.
+    ``delivery`` are Tidewire's headers for whoever delivers it. Raises `InvalidEventError` naming the
+    field and the cure.
     """
     limits = limits or EventLimits()
     key, key_bytes = _key(event.key, limits)
-    value = _value(event.data)
-    headers = (*_attributes(event, to, origin), *_own_headers(event.headers, limits))
+    value = _value(event.data, limits)
+    own = _own_headers(event.headers, limits)
+    headers = (*_attributes(event, to, origin), *delivery, *own)
     size = _size(key_bytes, value, headers)
     if size > limits.max_event_bytes:
         raise InvalidEventError(
@@ -102,8 +124,8 @@ def build_record(
             "publish less, or a reference to where the rest lies",
         )
     return NewRecord(
-        topic=to.stream.topic,
-        partition=partition_of(to.stream.group_of(key).encode(), to.partitions),
+        topic=to.topic,
+        partition=partition_of(to.group_of(key).encode(), to.partitions),
         key=key_bytes,
         value=value,
         headers=headers,
@@ -116,22 +138,39 @@ def rfc3339(when: datetime) -> str:
     return when.isoformat().replace("+00:00", "Z")
 
 
+def utf8(where: str, text: str, most: int | None = None) -> bytes:
+    """Text as bytes, at most ``most``; raises `InvalidEventError` that names ``where``."""
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:
+        raise InvalidEventError(
+            where, "holds half of a surrogate pair, which is no text: send valid Unicode"
+        ) from None
+    if most is not None and len(encoded) > most:
+        raise InvalidEventError(where, f"is {len(encoded)} bytes, {most} are allowed: shorten it")
+    return encoded
+
+
 def _key(key: object, limits: EventLimits) -> tuple[str, bytes]:
     if key is None or key == "":
         raise InvalidEventError("key", "is missing: name the entity that the event is about")
     if not isinstance(key, str):
         raise InvalidEventError("key", f"is {type(key).__name__}: give text")
-    encoded = _utf8("key", key)
-    if len(encoded) > limits.max_key_bytes:
+    return key, utf8("key", key, limits.max_key_bytes)
+
+
+def _value(data: object, limits: EventLimits) -> bytes | None:
+    value = None if data is None else _json(data)
+    if value is not None and len(value) > limits.max_data_bytes:
         raise InvalidEventError(
-            "key", f"is {len(encoded)} bytes, {limits.max_key_bytes} are allowed: shorten it"
+            "data",
+            f"is {len(value)} bytes, {limits.max_data_bytes} are allowed: publish less, "
+            "or a reference to where the rest lies",
         )
-    return key, encoded
+    return value
 
 
-def _value(data: object) -> bytes | None:
-    if data is None:
-        return None
+def _json(data: object) -> bytes:
     if isinstance(data, bytes | bytearray | memoryview):
         ready = bytes(data)
         try:
@@ -153,7 +192,7 @@ def _attributes(event: Event, to: Destination, origin: Origin) -> Iterator[Heade
     named = {
         "id": origin.event_id if event.id is None else event.id,
         "source": origin.source if event.source is None else event.source,
-        "type": f"tidewire.{to.name}" if event.type is None else event.type,
+        "type": to.type if event.type is None else event.type,
     }
     yield "ce_specversion", b"1.0"
     for name, text in named.items():
@@ -170,7 +209,7 @@ def _attribute(name: str, text: object) -> bytes:
         raise InvalidEventError(name, "must be text and not empty")
     if _CONTROL.search(text):
         raise InvalidEventError(name, "has control characters: leave them out")
-    return _utf8(name, text)
+    return utf8(name, text)
 
 
 def _time(given: object, now: str) -> str:
@@ -222,29 +261,21 @@ def _own_header(name: object, content: object) -> bytes:
             where, "is not a header name: 1 to 128 of A-Z a-z 0-9 and !#$%&'*+.^_`|~-"
         )
     lower = name.lower()
-    if lower in RESERVED_HEADERS or lower.startswith(ATTRIBUTE_PREFIX):
+    if lower in RESERVED_HEADERS or lower.startswith((ATTRIBUTE_PREFIX, OWN_PREFIX)):
         raise InvalidEventError(
             where,
-            "is set by the publisher (CloudEvents attributes, content type, trace context): use another name",
+            "is set by the publisher (CloudEvents attributes, content type, trace context, tidewire-…): "
+            "use another name",
         )
     if isinstance(content, bytes):
         return content
     if not isinstance(content, str):
         raise InvalidEventError(where, f"is {_type_name(content)}: give text or bytes")
-    return _utf8(where, content)
+    return utf8(where, content)
 
 
 def _type_name(content: Any) -> str:
     return type(content).__name__
-
-
-def _utf8(where: str, text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise InvalidEventError(
-            where, "holds half of a surrogate pair, which is no text: send valid Unicode"
-        ) from None
 
 
 def _size(key: bytes, value: bytes | None, headers: tuple[Header, ...]) -> int:

@@ -13,5 +13,6 @@ def stream_named(streams: Mapping[str, Stream], name: str) -> Stream:
     stream = streams.get(name)
     if stream is None:
         known = ", ".join(sorted(streams)[:10])
-        raise UnknownStreamError(f"there is no stream {name!r}: known are {known}")
+        cure = f"known are {known}" if known else "none is configured; give the publisher streams"
+        raise UnknownStreamError(f"there is no stream {name!r}: {cure}")
     return stream

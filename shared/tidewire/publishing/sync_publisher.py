@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +14,7 @@ from .errors import PublisherClosedError
 from .events import Destination, Event, EventLimits, build_record
 from .origin import origin_of
 from .routing import stream_named
+from .user_events import TARGETED_TOPIC, UserEvent, build_user_record, targeted
 
 __all__ = ["Publisher"]
 
@@ -29,14 +30,16 @@ class Publisher:
     def __init__(
         self,
         writer: SyncRecordWriter,
-        streams: Mapping[str, Stream],
+        streams: Mapping[str, Stream] | None = None,
         *,
         source: str = "tidewire",
+        targeted_topic: str = TARGETED_TOPIC,
         limits: EventLimits | None = None,
     ) -> None:
         self._writer = writer
-        self._streams = streams
+        self._streams = {} if streams is None else streams
         self._source = source
+        self._targeted_topic = targeted_topic
         self._limits = limits or EventLimits()
         self._closed = False
 
@@ -45,14 +48,19 @@ class Publisher:
     def connect(
         cls,
         bootstrap: str | KafkaSettings,
-        streams: Mapping[str, Stream],
+        streams: Mapping[str, Stream] | None = None,
         *,
         source: str = "tidewire",
+        targeted_topic: str = TARGETED_TOPIC,
     ) -> Iterator[Self]:
-        """A publisher on a real broker, closed (and so flushed) at the end of the block."""
+        """A publisher on a real broker, closed (and so flushed) at the end of the block.
+
+        Without streams it reaches users only.
+        """
         from ..kafka.confluent_clients import ConfluentWriter
 
-        with cls(ConfluentWriter(KafkaSettings.at(bootstrap)), streams, source=source) as publisher:
+        writer = ConfluentWriter(KafkaSettings.at(bootstrap))
+        with cls(writer, streams, source=source, targeted_topic=targeted_topic) as publisher:
             yield publisher
 
     def publish(
@@ -84,12 +92,36 @@ class Publisher:
 
     def publish_event(self, stream: str, event: Event) -> None:
         """Like `publish`, for an event that has every attribute of its own."""
-        if self._closed:
-            raise PublisherClosedError("the publisher is closed: make a new one")
+        self._check_open()
         rules = stream_named(self._streams, stream)
-        to = Destination(stream, rules, self._writer.partitions_of(rules.topic))
-        origin = origin_of(event, self._source)
+        to = Destination.of_stream(stream, rules, self._writer.partitions_of(rules.topic))
+        origin = origin_of(self._source, event.timestamp_ms)
         self._writer.offer(build_record(event, to, origin, self._limits))
+
+    def publish_to_user(
+        self,
+        user: str,
+        data: object,
+        *,
+        ttl: float | timedelta | None = None,
+        collapse_key: str | None = None,
+        message_id: str | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
+    ) -> None:
+        """Queue one event for one user, wherever it is connected.
+
+        A user who is away gets it on return, within ``ttl`` seconds (0: now or never; None: as long as
+        mailboxes keep events). Of those that wait with one ``collapse_key`` only the newest is delivered.
+        ``message_id`` names the event to clients; None: a fresh one. ``data`` and errors are those of
+        `publish`, but None is refused.
+        """
+        self.publish_user_event(UserEvent(user, data, ttl, collapse_key, message_id, headers or {}))
+
+    def publish_user_event(self, event: UserEvent) -> None:
+        """Like `publish_to_user`, for an event that brings its trace."""
+        self._check_open()
+        to = targeted(self._targeted_topic, self._writer.partitions_of(self._targeted_topic))
+        self._writer.offer(build_user_record(event, to, origin_of(self._source), self._limits))
 
     def flush(self, timeout: float = _FLUSH_TIMEOUT) -> None:
         """Wait until everything queued is acknowledged.
@@ -107,6 +139,10 @@ class Publisher:
         if not self._closed:
             self._closed = True
             self._writer.close(timeout)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise PublisherClosedError("the publisher is closed: make a new one")
 
     def __enter__(self) -> Self:
         return self

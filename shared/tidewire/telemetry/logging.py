@@ -15,6 +15,7 @@ from .limits import RepeatLimiter
 __all__ = ["configure_logging", "get_logger"]
 
 _UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+_PER_REQUEST_LOGGERS = ("httpx", "httpcore")
 _QUERY = re.compile(r"\?[^\s\"']*")
 _OURS = "_tidewire"
 _SHARED: tuple[Processor, ...] = (
@@ -32,7 +33,8 @@ def configure_logging(
     """Send every log record of the process to ``stream`` (stderr), as JSON or, with ``dev``, as lines.
 
     Repeated warnings are told five times a minute, then counted; uvicorn's lines lose their query
-    strings, which may carry tokens. Called again, it replaces what it set up before.
+    strings, which may carry tokens; HTTP clients tell their requests at DEBUG only. Called again, it
+    replaces what it set up before.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
@@ -52,6 +54,10 @@ def configure_logging(
     setattr(handler, _OURS, True)
     root.addHandler(handler)
     root.setLevel(level)
+    for name in _PER_REQUEST_LOGGERS:
+        logging.getLogger(name).setLevel(
+            logging.NOTSET if level == "DEBUG" else max(root.level, logging.WARNING)
+        )
     for name in _UVICORN_LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()

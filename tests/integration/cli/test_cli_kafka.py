@@ -1,3 +1,4 @@
+import asyncio
 import json
 import subprocess
 import sys
@@ -6,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tidewire.kafka.confluent_clients import ConfluentAdmin
-from tidewire.kafka.records import TopicSpec
+from harness.waiting import eventually
+from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader
+from tidewire.kafka.records import TopicPartition, TopicSpec
 from tidewire.kafka.settings import KafkaSettings
+from tidewire.targeting.messages import Message, message_of
 
 
 class Command:
@@ -114,6 +117,101 @@ def test_many_events_come_from_stdin(tidewire: Command) -> None:
     assert partly.returncode == 1
     assert partly.stderr.splitlines()[0].startswith("stdin:1: data: is missing")
     assert "1 of 701 lines were skipped" in partly.stderr
+
+
+@pytest.fixture
+def targeted(tidewire: Command, unique_name: Callable[[str], str]) -> str:
+    """A targeted topic that nobody else writes to; and no streams.yaml: users need none."""
+    (tidewire.folder / "streams.yaml").unlink()
+    name = unique_name("targeted")
+    admin = ConfluentAdmin(KafkaSettings(bootstrap=tidewire.kafka))
+    admin.create(TopicSpec(name, 4, {}))
+    admin.close()
+    return name
+
+
+async def messages_of(kafka: str, topic: str) -> list[Message]:
+    """As a router reads them."""
+    reader = ConfluentReader(KafkaSettings(bootstrap=kafka))
+    await reader.start()
+    try:
+        await reader.assign({TopicPartition(topic, number): 0 for number in range(4)})
+        found: list[Message] = []
+
+        async def is_read() -> bool:
+            fetched = await reader.fetch(max_records=1000, max_wait=0.2)
+            found.extend(message_of(record, partitions=4) for record in fetched.records)
+            return bool(found) and not fetched.records
+
+        await eventually(is_read, what="the topic is read to its end")
+    finally:
+        await reader.close()
+    return found
+
+
+async def test_one_event_for_a_user_needs_no_streams(tidewire: Command, targeted: str) -> None:
+    told = await asyncio.to_thread(
+        tidewire,
+        *("publish", "--user", "a/b", "--data", '{"n": 1.10}', "--ttl", "1.5"),
+        *("--collapse-key", "gate", "--targeted-topic", targeted, "--json"),
+    )
+    assert told.returncode == 0, told.stderr
+    [message] = await messages_of(tidewire.kafka, targeted)
+    assert json.loads(told.stdout) == {
+        "topic": targeted,
+        "partition": message.partition,
+        "offset": 0,
+    }
+    assert (message.user, message.data) == ("a/b", b'{"n": 1.10}')
+    assert (message.ttl_ms, message.collapse_key) == (1500, "gate")
+
+
+async def test_many_events_for_a_user_come_from_stdin(tidewire: Command, targeted: str) -> None:
+    lines = [
+        {"data": 1},
+        {"data": 2, "ttl_ms": 0, "collapse_key": "own", "id": "m-2"},
+        {"key": "k", "data": 3},
+        {"data": None},
+        {"data": 5},
+    ]
+    told = await asyncio.to_thread(
+        tidewire,
+        *("publish", "--user", "ann", "--jsonl", "-", "--ttl", "60", "--collapse-key", "all"),
+        *("--targeted-topic", targeted),
+        text="".join(json.dumps(line) + "\n" for line in lines),
+    )
+    assert told.returncode == 1
+    problems = told.stderr.splitlines()
+    assert problems[0].startswith("stdin:3: key: unknown field")
+    assert problems[1].startswith("stdin:4: data: is missing: there is nothing to tell the user")
+    assert "3 events written to user ann" in told.stderr
+    assert "2 of 5 lines were skipped" in told.stderr
+    messages = await messages_of(tidewire.kafka, targeted)
+    assert [(m.data, m.ttl_ms, m.collapse_key) for m in messages] == [
+        (b"1", 60_000, "all"),
+        (b"2", 0, "own"),
+        (b"5", 60_000, "all"),
+    ]
+    assert messages[1].id == "m-2"
+
+
+def test_what_no_user_can_be_told_is_one_sentence(tidewire: Command, targeted: str) -> None:
+    ann = ("publish", "--user", "ann", "--targeted-topic", targeted)
+    for arguments, sentence in [
+        (("publish", "--user", "", "--data", "1"), "user: "),
+        ((*ann, "--data", "null"), "data: is missing: there is nothing to tell"),
+        ((*ann, "--data", "{"), "data: is not JSON"),
+        ((*ann, "--data", "1", "--ttl", "-1"), "ttl: must be 0 (now or never) to 31536000 seconds"),
+        ((*ann, "--jsonl", "-", "--ttl", "nan"), "ttl: must be 0"),
+        ((*ann, "--data", "1", "--collapse-key", ""), "collapse_key: must be text and not empty"),
+        ((*ann, "--data", "1", "--header", "tidewire-ttl-ms=5"), "headers.tidewire-ttl-ms: is set"),
+        (("publish", "--user", "ann", "--data", "1", "--targeted-topic", "nope"), "nope"),
+    ]:
+        refused = tidewire(*arguments)
+        assert refused.returncode == 2, refused.stderr
+        assert refused.stderr.startswith("tidewire: ")
+        assert sentence in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
 
 
 def test_a_broker_that_is_away_is_one_sentence(tidewire: Command) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tidewire.cli.jsonl import LineFailedError, LineReader, PublishLines
 from tidewire.cli.publish_report import PublishReport
 from tidewire.config.errors import ConfigError
+from tidewire.ingest.documents import parse_event
 from tidewire.kafka.errors import BrokerUnavailableError
 from tidewire.kafka.records import RecordPosition
 from tidewire.publishing import Event, InvalidEventError
@@ -40,7 +41,7 @@ async def test_every_line_is_published_and_told_in_order(
     source = write(tmp_path / "events.jsonl", *(line(n) for n in range(1200)))
     told = report(as_json=True)
     with LineReader(source) as lines:
-        await PublishLines(lines, {}, told).run(acknowledge)
+        await PublishLines(lines, {}, told, parse=parse_event).run(acknowledge)
     assert told.written == 1200
     offsets = [json.loads(text)["offset"] for text in capsys.readouterr().out.splitlines()]
     assert offsets == list(range(1200))
@@ -57,7 +58,7 @@ async def test_a_bad_line_is_told_with_its_number_and_skipped(
     source = write(tmp_path / "x", line(1), "", "{", '{"data":1}', line(2), line(3))
     told = report()
     with LineReader(source) as lines:
-        await PublishLines(lines, {}, told).run(refuse_two)
+        await PublishLines(lines, {}, told, parse=parse_event).run(refuse_two)
     assert (told.written, told.skipped) == (2, 3)
     problems = capsys.readouterr().err.splitlines()
     assert [text.partition(": ")[0] for text in problems] == [
@@ -81,7 +82,7 @@ async def test_the_first_failure_of_kafka_ends_it_with_the_line(tmp_path: Path) 
         LineReader(source) as lines,
         pytest.raises(LineFailedError, match=r"events\.jsonl:2: Kafka is away"),
     ):
-        await PublishLines(lines, {}, told).run(fail)
+        await PublishLines(lines, {}, told, parse=parse_event).run(fail)
     assert told.written == 1
 
 
@@ -92,9 +93,10 @@ async def test_headers_of_the_command_are_every_events_that_has_no_own(tmp_path:
         seen.append(event)
         return await acknowledge(event)
 
+    all_have = {"a": "all", "b": "all"}
     own = json.dumps({"key": "k", "data": 2, "headers": {"a": "own"}})
     with LineReader(write(tmp_path / "x", line(1), own)) as lines:
-        await PublishLines(lines, {"a": "all", "b": "all"}, report()).run(keep)
+        await PublishLines(lines, all_have, report(), parse=parse_event).run(keep)
     assert [event.headers for event in seen] == [
         {"a": "all", "b": "all"},
         {"a": "own", "b": "all"},
@@ -116,7 +118,9 @@ async def test_a_line_from_a_pipe_is_told_before_the_next_one_comes(
     monkeypatch.setattr(told, "position", position)
     with os.fdopen(readable, "rb") as pipe, LineReader("-") as lines:
         lines._file = pipe
-        running = asyncio.create_task(PublishLines(lines, {}, told).run(acknowledge))
+        running = asyncio.create_task(
+            PublishLines(lines, {}, told, parse=parse_event).run(acknowledge)
+        )
         try:
             for number in range(3):
                 os.write(writable, (line(number) + "\n").encode())
@@ -132,7 +136,7 @@ async def test_many_bad_lines_are_counted_only(
 ) -> None:
     told = report()
     with LineReader(write(tmp_path / "x", *["{"] * 50)) as lines:
-        await PublishLines(lines, {}, told).run(acknowledge)
+        await PublishLines(lines, {}, told, parse=parse_event).run(acknowledge)
     assert told.skipped == 50
     assert len(capsys.readouterr().err.splitlines()) == 21
 

@@ -11,12 +11,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from harness.answering import answering
 from harness.ports import LOOPBACK
 from tidewire.config.streams_file import load_streams
 from tidewire.identity.issuing import issue_token
 from tidewire.identity.keys import ensure_key
 from tidewire.identity.rights import Action
 from tidewire.kafka.confluent_clients import ConfluentAdmin
+from tidewire.kafka.records import TopicSpec
 from tidewire.kafka.settings import KafkaSettings
 from tidewire.topics import apply_topics
 
@@ -109,6 +111,43 @@ def test_events_go_over_a_real_socket_to_a_real_broker(streams: Path, embedded_k
         assert json.loads(line)["service"] == "publisher"
 
 
+def test_users_are_reached_over_real_sockets(
+    streams: Path, embedded_kafka: str, unique_name: Callable[[str], str]
+) -> None:
+    targeted = unique_name("targeted")
+    admin = ConfluentAdmin(KafkaSettings(bootstrap=embedded_kafka))
+    admin.create(TopicSpec(targeted, 4, {}))
+    admin.close()
+    with answering({}) as around:  # registry and node in one
+        place = {
+            "node": "gw-1",
+            "slot": 0,
+            "epoch": "e" * 32,
+            "address": around.url,
+            "connections": ["c1"],
+        }
+        around.answers["POST", "/v1/lookup"] = (200, {"places": {"a/b": [place]}})
+        around.answers["POST", "/internal/push"] = (200, {"outcomes": {"c1": "delivered"}})
+        variables = {"TARGETED_TOPIC": targeted, "REGISTRY_URL": around.url}
+        with publisher(streams, KAFKA__BOOTSTRAP=embedded_kafka, **variables) as (process, url):
+            with httpx.Client(base_url=url, timeout=20) as client:
+                for path in ("/v1/users/a%2Fb/events", "/v1/users/a/b/events"):
+                    answer = client.post(path, json=[{"data": 1}, {"data": 2}])
+                    assert answer.status_code == 200, answer.text
+                assert [e["offset"] for e in answer.json()["events"]] == [2, 3]
+                broken = client.post("/v1/users/%FF/events", json={"data": 1})
+                assert broken.json()["errors"][0]["field"] == "user"
+                pushed = client.post("/v1/push", json={"user": "a/b", "data": 1, "id": "m"})
+                assert pushed.json() == {
+                    "id": "m",
+                    "devices": [{"connection": "c1", "node": "gw-1", "outcome": "delivered"}],
+                }
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert [asked.path for asked in around.asked] == ["/v1/lookup", "/internal/push"]
+
+
 def test_without_a_broker_it_starts_and_asks_to_try_again(streams: Path) -> None:
     with publisher(streams, KAFKA__BOOTSTRAP="127.0.0.1:1", KAFKA__CONNECT_TIMEOUT="0.5") as (
         process,
@@ -140,6 +179,7 @@ def test_a_port_in_use_is_one_sentence(streams: Path) -> None:
         ({"STREAMS": "/no/streams.yaml"}, "/no/streams.yaml: no such file"),
         ({"PROT": "1"}, "TIDEWIRE_PUBLISHER__PROT: unknown setting; did you mean"),
         ({"HOST": "0.0.0.0"}, "TIDEWIRE_PUBLISHER__HOST: development mode"),
+        ({"REGISTRY_URL": "registry:8082"}, "TIDEWIRE_PUBLISHER__REGISTRY_URL: must be an http"),
         ({"DEV": "0"}, "TIDEWIRE_PUBLISHER__TOKEN_KEY_FILE: is not set"),
         ({"TOKEN_KEY_FILE": "/no/key"}, "/no/key: no such token key"),
     ],

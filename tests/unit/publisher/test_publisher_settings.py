@@ -32,6 +32,14 @@ def test_a_bound_that_lets_nothing_through_is_refused() -> None:
         load(STREAMS="s", DEV="1", MAX_PENDING_BYTES="10")
 
 
+@pytest.mark.parametrize("url", ["", "registry:8082", "redis://x", "http://", "http://x:99999"])
+def test_a_registry_that_is_no_address_is_refused_with_the_cure(url: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{PREFIX}REGISTRY_URL: must be .* http://127.0.0.1:"):
+        load(STREAMS="s", DEV="1", REGISTRY_URL=url)
+    assert load(STREAMS="s", DEV="1").registry_url is None
+    assert load(STREAMS="s", DEV="1", REGISTRY_URL="https://r/x").registry_url == "https://r/x"
+
+
 def test_the_broker_sees_the_services_name() -> None:
     assert load(STREAMS="s", DEV="1", KAFKA__BOOTSTRAP="k:1").named_kafka.client_id == (
         "tidewire-publisher"

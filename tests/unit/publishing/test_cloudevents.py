@@ -107,7 +107,7 @@ def test_json_content_types_are_taken(content_type: str) -> None:
     )
 )
 def test_whatever_comes_is_a_record_or_a_named_refusal(attributes: dict[str, Any]) -> None:
-    to = Destination("s", Stream(topic="t"), 3)
+    to = Destination.of_stream("s", Stream(topic="t"), 3)
     try:
         record = build_record(
             from_structured(envelope() | attributes), to, Origin("s", "i", "2013-01-01T00:00:00Z")

@@ -20,7 +20,7 @@ from tidewire.publishing.events import (
     build_record,
 )
 
-FLIGHTS = Destination("flights", Stream(topic="flights.v1", group="key-prefix"), 6)
+FLIGHTS = Destination.of_stream("flights", Stream(topic="flights.v1", group="key-prefix"), 6)
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ORIGIN = Origin(source="tests", event_id="id-1", time="2013-01-01T00:00:00Z")
 
@@ -153,7 +153,11 @@ def test_bytes_are_taken_exactly_when_they_are_json(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ce_id", "CE_Type", "traceparent", "Tracestate", "content-type", "", "a b", "é", "a:b"]
+    "name",
+    [
+        *("ce_id", "CE_Type", "traceparent", "Tracestate", "content-type"),
+        *("tidewire-ttl-ms", "Tidewire-X", "", "a b", "é", "a:b"),
+    ],
 )
 def test_reserved_and_impossible_header_names_are_refused(name: str) -> None:
     assert refused(Event("k", 1, {name: "x"})) == f"headers.{name}"
@@ -203,6 +207,12 @@ def test_the_limit_counts_key_data_and_headers(data_size: int, header_size: int)
 
     assert build(event, limits=EventLimits(max_event_bytes=size + overhead))
     assert refused(event, EventLimits(max_event_bytes=size + overhead - 1)) == "data"
+
+
+def test_data_may_have_a_limit_of_its_own() -> None:
+    limits = EventLimits(max_data_bytes=5)
+    assert build(Event("k" * 100, "x" * 3), limits=limits)
+    assert refused(Event("k", "x" * 4), limits) == "data"
 
 
 def test_the_default_limit_leaves_room_below_kafkas() -> None:

@@ -16,6 +16,7 @@ def _untouched_logging() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    logging.getLogger("httpx").setLevel(logging.NOTSET)
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -60,6 +61,14 @@ def test_what_lies_below_the_level_is_not_written() -> None:
     configure_logging("gateway", level="WARNING", stream=stream)
     get_logger("x").info("quiet")
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(("level", "told"), [("INFO", 0), ("ERROR", 0), ("DEBUG", 1)])
+def test_requests_to_neighbours_are_told_at_debug_only(level: str, told: int) -> None:
+    stream = io.StringIO()
+    configure_logging("publisher", level=level, stream=stream)
+    logging.getLogger("httpx").info("HTTP Request: POST http://registry/v1/users/ann")
+    assert len(lines(stream)) == told
 
 
 def test_configured_twice_it_writes_once() -> None:

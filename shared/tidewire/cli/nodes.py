@@ -1,0 +1,73 @@
+"""`tidewire nodes`: which gateway nodes the registry knows, and how they are."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from ..dev.options import DEFAULT_DATA_DIR
+from .connection import DataDirOption
+from .output import print_json, print_line, print_table, progress
+from .registry_location import RegistryOption, registry_client
+
+if TYPE_CHECKING:
+    from .registry_client import Node, Nodes
+
+__all__ = ["register"]
+
+_HEADINGS = ("node", "slot", "state", "live", "sessions", "connections", "lease left", "address")
+_RIGHT = ("slot", "sessions", "connections", "lease left")
+
+
+def register(app: typer.Typer) -> None:
+    app.command("nodes")(nodes)
+
+
+def nodes(
+    registry: RegistryOption = None,
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The registry's answer, as one JSON line.")
+    ] = False,
+) -> None:
+    """List the gateway nodes that hold an inbox slot, with their leases and load.
+
+    A node that is not live has lost its lease: messages for its users wait in their mailboxes.
+    Exit codes: 0 done, whatever the nodes look like; 2 the registry cannot be asked.
+    """
+    body, found = registry_client(registry, data_dir).nodes()
+    if as_json:
+        print_json(body)
+        return
+    if found.nodes:
+        print_table(_table(found))
+    print_line(f"{found.slots.used} of {found.slots.total} slots held")
+    if found.frozen:
+        progress().print(
+            "leases do not expire: too many would at once, so the registry doubts itself"
+        )
+
+
+def _table(found: "Nodes") -> Table:
+    table = Table(box=None, header_style="bold")
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right" if heading in _RIGHT else "left")
+    for node in found.nodes:
+        table.add_row(
+            Text(node.node),
+            str(node.slot),
+            Text(node.state),
+            Text("yes", "green") if node.is_live else Text("no", "red"),
+            f"{node.sessions:,}",
+            _connections(node),
+            f"{max(node.lease_ms_left, 0) / 1000:.1f} s",
+            Text(node.address),
+        )
+    return table
+
+
+def _connections(node: "Node") -> str:
+    """Of all users and of none; empty where the node does not tell."""
+    connections = node.load.get("connections")
+    return "" if connections is None else f"{connections:,.0f}"
