@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from structlog.contextvars import bind_contextvars
 
@@ -14,6 +15,7 @@ from tidewire.config.settings import load_settings
 from tidewire.config.streams_file import load_streams
 from tidewire.errors import TidewireError
 from tidewire.identity.keys import load_key
+from tidewire.kafka.ports import RecordReader
 from tidewire.telemetry.logging import configure_logging
 
 from .processes.errors import UnusableNodeError
@@ -22,6 +24,9 @@ from .processes.parent import die_with
 from .processes.plan import MOST_PROCESSES, plan_nodes
 from .processes.supervisor import Supervisor
 from .settings import PREFIX, GatewaySettings
+
+if TYPE_CHECKING:
+    from .targeted.service import TargetedParts
 
 __all__ = ["main"]
 
@@ -94,7 +99,11 @@ def _prepare_one(
     kafka = settings.named_kafka
     app = create_app(
         fitted,
-        Clients(reader=lambda: ConfluentReader(kafka), admin=lambda: ConfluentAdmin(kafka)),
+        Clients(
+            reader=lambda: ConfluentReader(kafka),
+            admin=lambda: ConfluentAdmin(kafka),
+            targeted=_targeted(settings, lambda: ConfluentReader(kafka)),
+        ),
     )
     public = held.enter_context(
         bind(settings.host, settings.port, f"{PREFIX}PORT", is_shared=is_one_of_several)
@@ -108,6 +117,20 @@ def _prepare_one(
         uvloop.run(serve(fitted, app, public, internal, is_one_of_several=is_one_of_several))
 
     return serve_node
+
+
+def _targeted(
+    settings: GatewaySettings, make_reader: Callable[[], RecordReader]
+) -> "Callable[[str], TargetedParts] | None":
+    """None where the node has no messages to users; raises ``ConfigError`` for a URL of Redis that cannot be used."""
+    if settings.targeted.registry_url is None or settings.targeted.redis_url is None:
+        return None
+    from tidewire.targeting.redis_urls import connect
+
+    from .targeted.compose import targeted_parts
+
+    connect(settings.targeted.redis_url)  # which connects to nothing yet
+    return lambda internal_url: targeted_parts(settings.targeted, internal_url, make_reader)
 
 
 def _prepare_several(

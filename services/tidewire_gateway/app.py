@@ -25,6 +25,8 @@ from .instruments import Instruments
 from .node import Node
 from .routes import make_one_off_router
 from .settings import GatewaySettings
+from .targeted.routes import make_internal_router
+from .targeted.service import Targeted, TargetedParts
 
 __all__ = ["Clients", "create_app", "create_internal_app"]
 
@@ -35,10 +37,14 @@ _GENERATION_0 = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """The Kafka clients that a node uses; made when it starts."""
+    """The clients that a node uses; made when it starts.
+
+    ``targeted`` is given the URL of the node's internal port; None where there are no messages to users.
+    """
 
     reader: Callable[[], RecordReader]
     admin: Callable[[], TopicAdmin]
+    targeted: Callable[[str], TargetedParts] | None = None
 
 
 def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
@@ -66,6 +72,7 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
             linger=settings.linger,
             topic_poll_interval=settings.topic_poll_interval,
             instruments=instruments,
+            targeted=None if clients.targeted is None else clients.targeted(app.state.internal_url),
         )
         app.state.node = node
         app.router.routes.append(make_route(node))
@@ -104,6 +111,7 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
     app.state.failure = None
     app.state.stop = None
     app.state.stop_listening = None
+    app.state.internal_url = ""
     app.state.drain = None
     return app
 
@@ -150,12 +158,18 @@ def create_internal_app(public: FastAPI) -> FastAPI:
             "window_ms": round(plan.window * 1000),
         }
 
+    app.include_router(make_internal_router(lambda: _targeted(public.state.node)))
+
     @app.get("/metrics", summary="Prometheus exposition")
     def exposition(request: Request) -> Response:  # in a thread: it reads /proc
         body, content_type = metrics.render(request.headers.get("accept", ""))
         return Response(body, media_type=content_type)
 
     return app
+
+
+def _targeted(node: Node | None) -> Targeted | None:
+    return None if node is None else node.targeted
 
 
 def _readiness(node: Node | None) -> str:

@@ -9,7 +9,13 @@ from tidewire.identity.errors import ExpiredTokenError, IdentityError
 from tidewire.identity.tokens import Identity
 from tidewire.protocol.codes import CloseCode
 from tidewire.protocol.errors import ProtocolError
-from tidewire.protocol.frames import Hello, Subscribe, Unsubscribe, UpdateSubscription
+from tidewire.protocol.frames import (
+    Hello,
+    Refresh,
+    Subscribe,
+    Unsubscribe,
+    UpdateSubscription,
+)
 from tidewire.protocol.framing import text_frame
 from tidewire.protocol.server_frames import (
     encode_error,
@@ -34,6 +40,7 @@ from .core.session import (
 from .core.subscriptions import Subscription
 from .node import Node
 from .pressure import PressureGauge
+from .targeted.mail import MailSubscription
 
 __all__ = ["Connection"]
 
@@ -68,8 +75,10 @@ class Connection:
         "_session",
         "_timer",
         "_token",
+        "id",
         "identity",
         "is_congested",
+        "mail",
         "pressure",
         "subscriptions",
         "write",
@@ -80,7 +89,9 @@ class Connection:
         self._node = node
         self._token = token
         self._loop = protocol.loop
+        self.id = ""
         self.identity: Identity | None = None
+        self.mail: MailSubscription | None = None
         self.is_congested = False
         self.subscriptions: dict[int, Subscription] = {}
         limits = node.limits
@@ -139,7 +150,7 @@ class Connection:
         self._timer.cancel()
         self.pressure.end()
         self._session.closed()
-        self._node.delivery.drop(self)
+        self._node.drop(self)
 
     def on_shutdown(self) -> None:
         self.close(CloseCode.SHUTTING_DOWN, "the node is shutting down")
@@ -171,7 +182,7 @@ class Connection:
         self.write = self.pressure.write_on_trial
         self._protocol.resume_reading()
         self._heartbeat.sign_of_life()
-        self._node.delivery.drained(self)
+        self._node.drained(self)
 
     def calm(self) -> None:
         self.write = self.pressure.write
@@ -194,7 +205,9 @@ class Connection:
 
     def has_written_since(self, instant: float) -> bool:
         """Whether it wrote of its own or was given a frame of its feeds."""
-        return self._replied_at > instant or any(
+        if self._replied_at > instant or (self.mail is not None and self.mail.wrote_at > instant):
+            return True
+        return any(
             s.is_attached and s.feed.last_flush_at > instant for s in self.subscriptions.values()
         )
 
@@ -230,21 +243,19 @@ class Connection:
                 case Close(code, reason):
                     self.close(code, reason)
                 case Authenticate(message):
-                    self._authenticate(
-                        message.token, message.id, is_hello=isinstance(message, Hello)
-                    )
+                    self._authenticate(message)
                 case Perform(request):
                     self._request(request)
 
     def _request(self, request: Subscribe | UpdateSubscription | Unsubscribe) -> None:
-        delivery = self._node.delivery
+        performer = self._node.performer(self, request)
         try:
             if isinstance(request, Subscribe):
-                delivery.subscribe(self, request)
+                performer.subscribe(self, request)
             elif isinstance(request, UpdateSubscription):
-                delivery.update(self, request)
+                performer.update(self, request)
             else:
-                delivery.unsubscribe(self, request)
+                performer.unsubscribe(self, request)
         except ProtocolError as fault:
             self._send_error(fault)
 
@@ -252,8 +263,8 @@ class Connection:
         self._node.instruments.error(fault.code)
         self._reply(encode_error(fault))
 
-    def _authenticate(self, token: str | None, request_id: int | None, *, is_hello: bool) -> None:
-        token = token or self._token
+    def _authenticate(self, message: Hello | Refresh) -> None:
+        token = message.token or self._token
         try:
             identity = None if token is None else self._node.verify(token)
         except ExpiredTokenError as error:
@@ -267,20 +278,21 @@ class Connection:
         ttl = None if identity is None else max(0.0, identity.expires_at - time.time())
         self._session.welcome(None if ttl is None else self._loop.time() + ttl)
         self._schedule()
-        if is_hello:
-            self._welcome(request_id, ttl)
+        if isinstance(message, Hello):
+            self._welcome(message, ttl)
         else:
-            self._reply(encode_refreshed(request_id, round((ttl or 0.0) * 1000)))
-            self._node.delivery.rights_changed(self)
+            self._reply(encode_refreshed(message.id, round((ttl or 0.0) * 1000)))
+            self._node.rights_changed(self)
 
-    def _welcome(self, request_id: int | None, ttl: float | None) -> None:
+    def _welcome(self, hello: Hello, ttl: float | None) -> None:
         node = self._node
         expiry = {} if ttl is None else {"expires_in_ms": round(ttl * 1000)}
-        node.welcomed(self)
+        self.id = secrets.token_hex(8)
+        node.welcomed(self, hello.device)
         self._reply(
             encode_welcome(
-                request_id,
-                connection=secrets.token_hex(8),
+                hello.id,
+                connection=self.id,
                 node=node.name,
                 ping_interval_ms=round(node.limits.ping_interval * 1000),
                 **expiry,

@@ -55,6 +55,11 @@ class Instruments:
         self.backfill_records = metrics.tally("backfill_records_total")
         self._backfills = metrics.counters("backfills_total", "outcome")
         self._topic_changes = metrics.counters("topic_changes_total", "change")
+        self.lease_held = metrics.gauge("lease_held")
+        self.leases_lost = metrics.tally("leases_lost_total")
+        self._registry_calls = metrics.counters("registry_calls_total", "outcome")
+        self._mailbox_reads = metrics.counters("mailbox_reads_total", "outcome")
+        self._letters = metrics.counters("letters_total", "outcome")
         self._rejected = metrics.counters("events_rejected_total", "reason")
         self._resumes = metrics.counters("resumes_total", "outcome")
         self._handshakes = metrics.counters("handshakes_total", "outcome")
@@ -78,6 +83,16 @@ class Instruments:
 
     def backfilled(self, outcome: str) -> None:
         self._backfills[outcome].inc()
+
+    def registry_call(self, outcome: str) -> None:
+        self._registry_calls[outcome].inc()
+
+    def mailbox_read(self, outcome: str) -> None:
+        self._mailbox_reads[outcome].inc()
+
+    def letter(self, outcome: str, count: int = 1) -> None:
+        """Messages to users that were delivered, or inbox records that were not."""
+        self._letters[outcome].inc(count)
 
     def topic_changed(self, change: str) -> None:
         self._topic_changes[change].inc()

@@ -9,6 +9,7 @@ from tidewire.config.streams import Stream
 from tidewire.identity.errors import InvalidTokenError
 from tidewire.identity.tokens import Identity, TokenVerifier
 from tidewire.kafka.ports import RecordReader, TopicAdmin
+from tidewire.protocol.frames import Subscribe, Unsubscribe, UpdateSubscription
 
 from .backfills import Backfills
 from .core.admission import Load, Overload, overload_of
@@ -28,6 +29,8 @@ from .membership import Membership
 from .one_off import OneOffReads
 from .reader import PartitionReader
 from .sweep import Sweep
+from .targeted.mail import CHANNEL, Mail
+from .targeted.service import Targeted, TargetedParts
 from .topologies import TopicChange, Topologies
 from .vitals import Vitals
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Node"]
 
+_Request = Subscribe | UpdateSubscription | Unsubscribe
 _EVENT_ENVELOPE = 4096
 """Room that a frame keeps beside its largest event."""
 
@@ -56,6 +60,7 @@ class Node:
         linger: float,
         topic_poll_interval: float,
         instruments: Instruments,
+        targeted: TargetedParts | None = None,
     ) -> None:
         self.name = name
         self.limits = limits
@@ -129,6 +134,19 @@ class Node:
             look_at_topics=self._topologies.look,
             patience=Patience(index.shortest_interval),
         )
+        self.targeted: Targeted | None = None
+        if targeted is not None:
+            self.targeted = Targeted(
+                targeted,
+                name,
+                admin=admin,
+                poll_interval=topic_poll_interval,
+                new_sub=index.new_sub,
+                load=lambda: {"connections": len(self.connections)},
+                is_draining=lambda: self.is_draining,
+                limits=limits,
+                instruments=instruments,
+            )
 
     async def run(self) -> None:
         """Read, watch topics and the loop's lag; a task that fails ends the node."""
@@ -138,6 +156,8 @@ class Node:
             tasks.create_task(self._topologies.watch())
             tasks.create_task(self._vitals.watch())
             tasks.create_task(self.sweep.run())
+            if self.targeted is not None:
+                tasks.create_task(self.targeted.run())
 
     @property
     def is_draining(self) -> bool:
@@ -168,18 +188,48 @@ class Node:
         self._unwelcomed.add(connection)
         self.instruments.connections.set(len(self.connections))
 
-    def welcomed(self, connection: "Connection") -> None:
+    def welcomed(self, connection: "Connection", device: str | None) -> None:
         self._unwelcomed.discard(connection)
         self.instruments.handshake("accepted")
+        if self.targeted is not None:
+            self.targeted.welcomed(connection, device)
 
     def closed(self, connection: "Connection", code: int) -> None:
         self.connections.discard(connection)
         self.sweep.discard(connection)
         self._unwelcomed.discard(connection)
         self.closes[code] += 1
-        self.delivery.drop(connection)
+        self.drop(connection)
         self.instruments.connections.set(len(self.connections))
         self.instruments.closed(code)
+
+    def performer(self, connection: "Connection", request: _Request) -> "Delivery | Mail":
+        """Who carries a request out: the streams' delivery, or that of `@me`."""
+        if self.targeted is None:
+            return self.delivery
+        if isinstance(request, Subscribe):
+            is_personal = request.channel == CHANNEL
+        else:
+            is_personal = connection.mail is not None and connection.mail.sub == request.sub
+        return self.targeted.mail if is_personal else self.delivery
+
+    def drained(self, connection: "Connection") -> None:
+        """The socket has taken what was unsent."""
+        self.delivery.drained(connection)
+        if self.targeted is not None:
+            self.targeted.mail.drained(connection)
+
+    def rights_changed(self, connection: "Connection") -> None:
+        """The connection has other credentials."""
+        self.delivery.rights_changed(connection)
+        if self.targeted is not None:
+            self.targeted.rights_changed(connection)
+
+    def drop(self, connection: "Connection") -> None:
+        """Nothing more is written to a connection; it may be told more than once."""
+        self.delivery.drop(connection)
+        if self.targeted is not None:
+            self.targeted.closed(connection)
 
     def _learned(self, stream: str) -> None:
         topology = self._topologies.by_stream[stream]

@@ -88,6 +88,7 @@ async def serve(
     loop.add_signal_handler(signal.SIGTERM, drain)
     loop.add_signal_handler(signal.SIGINT, stop)
     app.state.stop = stop
+    app.state.internal_url = url_of(internal)
     if is_one_of_several:
         app.state.stop_listening = public_server.stop_listening
     internal_task = asyncio.create_task(internal_server.serve(sockets=[internal]))

@@ -12,7 +12,7 @@ from tidewire.kafka.settings import KafkaSettings
 
 from .core.limits import Limits
 
-__all__ = ["PREFIX", "GatewaySettings", "LimitSettings"]
+__all__ = ["PREFIX", "GatewaySettings", "LimitSettings", "TargetedSettings"]
 
 PREFIX = "TIDEWIRE_GATEWAY__"
 
@@ -55,6 +55,43 @@ class LimitSettings(BaseModel):
 
     def to_limits(self) -> Limits:
         return Limits(**self.model_dump())
+
+
+class TargetedSettings(BaseModel):
+    """Messages to users (`@me`); without ``registry_url`` and ``redis_url`` the node has none. Durations in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    registry_url: str | None = Field(
+        default=None, pattern=r"^https?://", description="where the registry answers"
+    )
+    redis_url: str | None = Field(default=None, description="where the mailboxes are")
+    topic: str = Field(default="tidewire.targeted", description="what is published to users")
+    inbox_topic: str = Field(default="tidewire.inbox", description="one partition per node")
+    epoch: str = Field(
+        default="0",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="the topic's epoch where the broker has no topic ids",
+    )
+    lookup_ttl: _Seconds = Field(
+        default=5.0, description="how long routers remember where a user is: theirs, or longer"
+    )
+    address: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="URL under which other parts reach the internal port; none: as it listens",
+    )
+    zone: str | None = Field(default=None, max_length=64, description="told to operators")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.registry_url is None) != (self.redis_url is None):
+            missing = "REGISTRY_URL" if self.registry_url is None else "REDIS_URL"
+            raise ValueError(
+                f"{PREFIX}TARGETED__{missing}: is not set; messages to users need both the registry and "
+                "Redis: set it, or neither"
+            )
+        return self
 
 
 class GatewaySettings(ServiceSettings):
@@ -102,6 +139,7 @@ class GatewaySettings(ServiceSettings):
     )
     drain_window: _Seconds = Field(default=30.0, description="in which all clients are moved")
     limits: LimitSettings = LimitSettings()
+    targeted: TargetedSettings = TargetedSettings()
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:

@@ -35,7 +35,8 @@ class TopicChange:
 class Topologies:
     """Topology by stream name, for the topics that exist; `watch` learns them and keeps asking.
 
-    ``on_changed`` is called before the topology says what has changed.
+    ``on_changed`` is called before the topology says what has changed. ``declares_partitions``: the streams say how many
+    their topics were made with.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class Topologies:
         poll_interval: float,
         on_learned: Callable[[str], None],
         on_changed: Callable[[TopicChange], None],
+        declares_partitions: bool = True,
     ) -> None:
+        self._declares_partitions = declares_partitions
         self._streams = streams
         self._admin = admin
         self._poll_interval = poll_interval
@@ -89,7 +92,7 @@ class Topologies:
         return len(self.by_stream) == len(self._streams)
 
     def _add(self, name: str, stream: Stream, topology: Topology) -> None:
-        topology.declared = stream.partitions
+        topology.declared = stream.partitions if self._declares_partitions else 0
         self.by_stream[name] = topology
         _log.info("stream ready", stream=name, topic=topology.topic, partitions=topology.partitions)
         if topology.is_regrouped:

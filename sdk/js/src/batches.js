@@ -149,7 +149,7 @@ function widen(gap, lost) {
   const ranges =
     lost.type === 'gap'
       ? Object.entries(lost.gap)
-      : lost.events.map(({ offset: [p, o] }) => [p, [o, o + 1]]);
+      : lost.events.filter(({ offset }) => offset[1] >= 0).map(({ offset: [p, o] }) => [p, [o, o + 1]]);
   for (const [partition, [first, next]] of /** @type {[string, [number, number]][]} */ (ranges)) {
     gap[partition] = [gap[partition]?.[0] ?? first, next];
   }

@@ -141,6 +141,7 @@ export class Reception {
   /** Whether `event` is new; if so it is taken into the view. @param {WireEvent} event */
   #take(event) {
     const [partition, offset] = event.offset;
+    if (offset < 0) return true; // pushed: it stands in no topic
     if (this.mode === 'every') {
       if (offset < (this.#next[partition] ?? 0)) return false;
       this.#next[partition] = offset + 1;

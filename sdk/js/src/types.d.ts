@@ -22,7 +22,7 @@ export interface WireEvent<T = any> {
   deleted?: true;
   /** Milliseconds since 1970. */
   ts: number;
-  /** [partition, offset] */
+  /** [partition, offset]; of what was pushed to `@me` the offset is -1 */
   offset: [number, number];
   /** Of events on `@me`. */
   id?: string;

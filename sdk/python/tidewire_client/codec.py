@@ -195,6 +195,7 @@ def _event(value: Payload) -> Event:
         partition=partition,
         offset=offset,
         deleted=deleted,
+        id=None if "id" not in value else _text(value, "id"),
     )
 
 

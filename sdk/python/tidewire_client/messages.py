@@ -28,7 +28,8 @@ __all__ = [
 class Event:
     """One event; ``data`` is None where ``deleted``.
 
-    ``ts`` is the record's time in ms since 1970, ``partition`` and ``offset`` its place in Kafka.
+    ``ts`` is the record's time in ms since 1970, ``partition`` and ``offset`` its place in Kafka. ``id`` is that of a
+    message on `@me`; one that was pushed stands in no topic, and its offset is -1.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Event:
     partition: int
     offset: int
     deleted: bool = False
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,8 @@ class SubscriptionState:
         return True
 
     def _is_next(self, event: Event) -> bool:
+        if event.offset < 0:  # pushed: it stands in no topic
+            return True
         if event.offset <= self._offset_by_partition.get(event.partition, -1):
             return False
         self._offset_by_partition[event.partition] = event.offset

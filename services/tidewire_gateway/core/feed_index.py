@@ -55,15 +55,19 @@ class FeedIndex:
     def __iter__(self) -> Iterator[Feed]:
         return iter(self._by_key.values())
 
+    def new_sub(self) -> int:
+        """A number never used before on this node."""
+        self._last_sub += 1
+        return self._last_sub
+
     def find(self, key: FeedKey) -> Feed | None:
         return self._by_key.get(key)
 
     def create(self, key: FeedKey, topology: Topology, partitions: Iterable[int]) -> Feed:
         """A new feed with a number never used before."""
         assert key not in self._by_key
-        self._last_sub += 1
         feed = Feed(
-            self._last_sub,
+            self.new_sub(),
             key,
             topology=topology,
             partitions=tuple(partitions),

@@ -15,6 +15,7 @@ __all__ = [
     "encode_event",
     "encode_gap",
     "encode_goaway",
+    "encode_message",
     "encode_ping",
     "encode_refreshed",
     "encode_snapshot",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 _EVENT = b'{"key":%b,"data":%b,"ts":%d,"offset":[%d,%d]}'
+_MESSAGE = b'{"key":%b,"id":%b,"data":%b,"ts":%d,"offset":[%d,%d]}'
 _REMOVAL = b'{"key":%b,"deleted":true,"ts":%d,"offset":[%d,%d]}'
 _UPDATES = (
     b'{"v":1,"type":"updates","payload":{"sub":%d,"position":%b,"events":[%b],"coalesced":%d%b}}'
@@ -40,6 +42,14 @@ def encode_event(key: str, data: bytes | None, ts_ms: int, partition: int, offse
     if data is None:
         return _REMOVAL % (orjson.dumps(key), ts_ms, partition, offset)
     return _EVENT % (orjson.dumps(key), data, ts_ms, partition, offset)
+
+
+def encode_message(
+    key: str, identity: str, data: bytes, ts_ms: int, partition: int, offset: int
+) -> bytes:
+    """One event of `@me`, which has an id of its own; ``data`` is valid JSON as published."""
+    key_and_id = orjson.dumps(key), orjson.dumps(identity)
+    return _MESSAGE % (*key_and_id, data, ts_ms, partition, offset)
 
 
 def encode_updates(

@@ -11,6 +11,7 @@ import pytest
 from harness.gateway import Gateway, MemoryTopics
 from tidewire.config.streams_file import load_streams
 from tidewire.kafka.partitioning import partition_of
+from tidewire.kafka.records import TopicPartition, TopicSpec
 from tidewire.publishing import AsyncPublisher
 
 README = Path(__file__).parents[3] / "README.md"
@@ -56,3 +57,12 @@ async def test_subscribing_as_in_the_readme(
     async with asyncio.timeout(10):
         await scope["subscribe"]()
     assert "JFK/B6-704" in capsys.readouterr().out
+
+
+async def test_sending_to_a_user_as_in_the_readme(topics: MemoryTopics) -> None:
+    topics.broker.admin().create(TopicSpec("tidewire.targeted", 1, {}))
+    async with AsyncPublisher(topics.broker.writer()) as publisher:
+        scope: dict[str, Any] = {"publisher": publisher}
+        exec(as_function(python_blocks()[2], "send"), scope)
+        await scope["send"]()
+    assert topics.broker.bounds(TopicPartition("tidewire.targeted", 0)).end == 1

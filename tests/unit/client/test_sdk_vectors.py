@@ -31,7 +31,14 @@ def vectors(name: str) -> list[Any]:
 
 def wire_event(event: Event) -> dict[str, Any]:
     body = {"deleted": True} if event.deleted else {"data": event.data}
-    return {"key": event.key, **body, "ts": event.ts, "offset": [event.partition, event.offset]}
+    named = {} if event.id is None else {"id": event.id}
+    return {
+        "key": event.key,
+        **named,
+        **body,
+        "ts": event.ts,
+        "offset": [event.partition, event.offset],
+    }
 
 
 def wire_gap(gap: Gap) -> dict[str, list[int]]:

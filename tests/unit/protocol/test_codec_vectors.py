@@ -84,15 +84,15 @@ def gap(payload: dict[str, Any]) -> dict[int, tuple[int, int]]:
 
 
 def events(payload: dict[str, Any], raw: Any) -> list[bytes]:
-    return [
-        out.encode_event(
-            e["key"],
-            None if e.get("deleted") else event_data(e["data"], raw),
-            e["ts"],
-            *e["offset"],
-        )
-        for e in payload["events"]
-    ]
+    return [event(e, raw) for e in payload["events"]]
+
+
+def event(e: dict[str, Any], raw: Any) -> bytes:
+    data = None if e.get("deleted") else event_data(e["data"], raw)
+    if "id" in e:
+        assert data is not None
+        return out.encode_message(e["key"], e["id"], data, e["ts"], *e["offset"])
+    return out.encode_event(e["key"], data, e["ts"], *e["offset"])
 
 
 def event_data(data: Any, raw: Any) -> bytes:
