@@ -37,7 +37,8 @@ _HEADERS = (
 class Schedule:
     """``count`` records, ``rate`` a second (0: as fast as it goes), over ``keys`` keys in turn.
 
-    Each key is a group of its own (``g7/e7``), and chooses its partition as the publishing SDK does.
+    Each key is a group of its own (``g7/e7``), and chooses its partition as the publishing SDK does; with ``to_users`` it
+    is a user (``user-7``), and what is written are messages to them.
     ``data_bytes`` is the size of the JSON value. It carries ``at``: the scheduled moment, in monotonic
     nanoseconds; ``last`` marks the last record's.
     """
@@ -49,6 +50,7 @@ class Schedule:
     keys: int = 1
     data_bytes: int = 100
     last: bool = False
+    to_users: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -85,7 +87,8 @@ def _publish(writer: ConfluentWriter, schedule: Schedule) -> None:
 
 
 def _records(schedule: Schedule) -> Iterator[NewRecord]:
-    keys = [f"g{number}/e{number}".encode() for number in range(schedule.keys)]
+    name = "user-{0}" if schedule.to_users else "g{0}/e{0}"
+    keys = [name.format(number).encode() for number in range(schedule.keys)]
     places = [partition_of(key.partition(b"/")[0], schedule.partitions) for key in keys]
     for key, place in itertools.cycle(zip(keys, places, strict=True)):
         yield NewRecord(schedule.topic, place, key, b"", _HEADERS)

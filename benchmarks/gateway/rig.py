@@ -137,8 +137,22 @@ class Rig:
         options: Sequence[str] = (),
     ) -> Iterator[dict[str, Any]]:
         """What a gateway says once it serves."""
-        command = [sys.executable, "-m", "tidewire_gateway", *options]
         environment = self._environment(name, settings)
+        with self.service(name, "gateway", environment, core=core, options=options) as ready:
+            yield ready
+
+    @contextlib.contextmanager
+    def service(
+        self,
+        name: str,
+        service: str,
+        environment: Mapping[str, str],
+        *,
+        core: int | None,
+        options: Sequence[str] = (),
+    ) -> Iterator[dict[str, Any]]:
+        """What one of the services says once it serves; ends with the block."""
+        command = [sys.executable, "-m", f"tidewire_{service}", *options]
         log = self.folder / f"{name}.log"
         with start_talker(name, command, core=core, environment=environment, log=log) as child:
             try:

@@ -14,6 +14,7 @@ from .idle import idle
 from .ingest import ingest
 from .resume import resume
 from .slow import slow
+from .targeted import targeted
 
 __all__ = ["FIGURES", "Scenario"]
 
@@ -29,5 +30,6 @@ FIGURES: Mapping[str, Sequence[Scenario]] = {
     "B7": (ingest,),
     "B8": (handshake,),
     "B9": (resume,),
+    "B10": (targeted,),
     "B12": (growth, ingest),
 }

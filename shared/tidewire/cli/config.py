@@ -20,6 +20,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON line on stdou
 class Service(StrEnum):
     GATEWAY = "gateway"
     PUBLISHER = "publisher"
+    REGISTRY = "registry"
+    ROUTER = "router"
 
 
 def register(app: typer.Typer) -> None:

@@ -1,13 +1,10 @@
 """`tidewire gateway`: a gateway node, or several behind one port."""
 
-import os
-import sys
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
-from ..config.errors import ConfigError
+from .become import become
 
 __all__ = ["register"]
 
@@ -41,11 +38,4 @@ def gateway(
     Exit codes: 0 ended by a signal; 1 a failure that is a bug, with its trace;
     2 it cannot run as it is configured, the message says why and the cure.
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"the gateway needs what is not installed ({', '.join(missing)}): "
-            "pip install 'tidewire[server]'"
-        )
-    command = [sys.executable, "-m", "tidewire_gateway", "--processes", str(processes)]
-    os.execv(sys.executable, command)  # noqa: S606 - no shell; signals and the exit code are the gateway's own
+    become("gateway", NEEDED, ["--processes", str(processes)])

@@ -220,6 +220,8 @@ def _line(event: Event) -> Text:
 
 def _wire(event: Event) -> dict[str, Any]:
     body: dict[str, Any] = {"deleted": True} if event.deleted else {"data": event.data}
+    if event.id is not None:
+        body = {"id": event.id, **body}
     return {"key": event.key, **body, "ts": event.ts, "offset": [event.partition, event.offset]}
 
 

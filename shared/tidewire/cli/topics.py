@@ -1,15 +1,23 @@
 """`tidewire topics`: make and check the Kafka topics of the streams."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from ..config.streams import Stream
 from ..dev.options import DEFAULT_DATA_DIR
 from ..kafka.settings import KafkaSettings
-from ..topics import TopicReport, TopicsReport, apply_topics, check_topics
+from ..topics import (
+    DEFAULT_SLOTS,
+    TopicReport,
+    TopicsReport,
+    apply_topics,
+    check_topics,
+    targeted_topics,
+)
 from ..topics.plan import Status
 from .connection import Connection, DataDirOption, KafkaOption, StreamsOption, connection
 from .output import console, print_json, print_line
@@ -18,6 +26,13 @@ __all__ = ["register"]
 
 FOUND = 1
 ANSWER_TIMEOUT = 10.0
+TargetedOption = Annotated[
+    bool, typer.Option("--targeted", help="Also the topics of messages to users.")
+]
+SlotsOption = Annotated[
+    int,
+    typer.Option(metavar="N", min=1, max=10_000, help="Nodes that there may be, with --targeted."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON line on stdout.")]
 _COLOURS = {
     Status.OK: "green",
@@ -39,6 +54,8 @@ def apply(
     kafka: KafkaOption = None,
     streams: StreamsOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    targeted: TargetedOption = False,
+    slots: SlotsOption = DEFAULT_SLOTS,
     as_json: JsonOption = False,
 ) -> None:
     """Make the topics that are missing; a topic that exists is checked, never changed.
@@ -47,13 +64,15 @@ def apply(
     """
     to = connection(kafka, streams, data_dir)
     with _admin(to) as admin:
-        _tell(apply_topics(admin, to.streams), as_json=as_json)
+        _tell(apply_topics(admin, _wanted(to, targeted, slots)), as_json=as_json)
 
 
 def list_topics(
     kafka: KafkaOption = None,
     streams: StreamsOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    targeted: TargetedOption = False,
+    slots: SlotsOption = DEFAULT_SLOTS,
     as_json: JsonOption = False,
 ) -> None:
     """List the streams' topics and how they stand.
@@ -62,7 +81,7 @@ def list_topics(
     """
     to = connection(kafka, streams, data_dir)
     with _admin(to) as admin:
-        report = check_topics(admin, to.streams)
+        report = check_topics(admin, _wanted(to, targeted, slots))
     if as_json:
         print_json(_wire(report))
         return
@@ -79,6 +98,8 @@ def check(
     kafka: KafkaOption = None,
     streams: StreamsOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    targeted: TargetedOption = False,
+    slots: SlotsOption = DEFAULT_SLOTS,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the topics with streams.yaml; nothing is made or changed.
@@ -88,7 +109,11 @@ def check(
     """
     to = connection(kafka, streams, data_dir)
     with _admin(to) as admin:
-        _tell(check_topics(admin, to.streams), as_json=as_json)
+        _tell(check_topics(admin, _wanted(to, targeted, slots)), as_json=as_json)
+
+
+def _wanted(to: Connection, targeted: bool, slots: int) -> Mapping[str, Stream]:
+    return to.streams | targeted_topics(slots=slots) if targeted else to.streams
 
 
 @contextmanager

@@ -2,5 +2,14 @@
 
 from .apply import apply_topics, check_topics
 from .plan import Difference, TopicReport, TopicsReport
+from .targeted import DEFAULT_SLOTS, targeted_topics
 
-__all__ = ["Difference", "TopicReport", "TopicsReport", "apply_topics", "check_topics"]
+__all__ = [
+    "DEFAULT_SLOTS",
+    "Difference",
+    "TopicReport",
+    "TopicsReport",
+    "apply_topics",
+    "check_topics",
+    "targeted_topics",
+]

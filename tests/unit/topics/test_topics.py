@@ -9,7 +9,7 @@ from tidewire.config.streams import Stream
 from tidewire.kafka.errors import BrokerUnavailableError, TopicExistsError
 from tidewire.kafka.memory import MemoryBroker
 from tidewire.kafka.records import TopicSpec, TopicState
-from tidewire.topics import apply_topics, check_topics
+from tidewire.topics import apply_topics, check_topics, targeted_topics
 from tidewire.topics.plan import Status, differences, plan, spec_of
 
 STREAMS = {
@@ -145,3 +145,19 @@ def test_a_broker_that_is_away_is_told() -> None:
     broker.set_available(False)
     with pytest.raises(BrokerUnavailableError):
         apply_topics(broker.admin(), STREAMS)
+
+
+def test_topics_of_messages_to_users_are_made_and_checked_like_those_of_streams() -> None:
+    admin = MemoryBroker().admin()
+    wanted = STREAMS | targeted_topics(slots=5)
+    made = apply_topics(admin, wanted)
+    assert {t.topic: t.partitions for t in made.topics if t.topic.startswith("tidewire.")} == {
+        "tidewire.inbox": 5,
+        "tidewire.targeted": 12,
+        "tidewire.targeted.dlq": 1,
+    }
+    assert check_topics(admin, wanted).is_ok
+    more_nodes = check_topics(admin, STREAMS | targeted_topics(slots=9))
+    (inbox,) = (t for t in more_nodes.topics if t.status is Status.DIFFERS)
+    assert inbox.topic == "tidewire.inbox"
+    assert inbox.differences[0].setting == "partitions"
