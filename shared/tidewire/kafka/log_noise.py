@@ -12,6 +12,8 @@ _AIOKAFKA_LOGGERS = (
     "aiokafka.client",
     "aiokafka.cluster",
     "aiokafka.conn",
+    "aiokafka.consumer.fetcher",
+    "aiokafka.consumer.group_coordinator",
     "aiokafka.producer.producer",
     "aiokafka.producer.sender",
 )

@@ -4,9 +4,10 @@ Every port has an in-memory implementation (`memory`) and a real one (`aiokafka_
 `confluent_clients`); one contract suite holds them to the same behaviour.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
+from .groups import GroupFetched
 from .records import (
     Bounds,
     Fetched,
@@ -17,7 +18,14 @@ from .records import (
     TopicState,
 )
 
-__all__ = ["RecordReader", "RecordWriter", "SyncRecordWriter", "TopicAdmin"]
+__all__ = [
+    "GroupListener",
+    "GroupReader",
+    "RecordReader",
+    "RecordWriter",
+    "SyncRecordWriter",
+    "TopicAdmin",
+]
 
 
 class RecordReader(Protocol):
@@ -67,6 +75,61 @@ class RecordReader(Protocol):
 
         Where no such record exists: the end offset.
         """
+        ...
+
+
+class GroupListener(Protocol):
+    """Is told by a `GroupReader` which partitions are its own; may commit in both calls."""
+
+    async def on_revoked(self, partitions: Collection[TopicPartition]) -> None:
+        """These may be somebody else's as soon as this returns; nothing of them is handed over any more.
+
+        It must return well within the group's rebalance timeout.
+        """
+        ...
+
+    async def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
+        """These are this member's until they are revoked, each from its committed offset on."""
+        ...
+
+
+class GroupReader(Protocol):
+    """Reads a topic as a member of a consumer group, `read_committed`; commits are made by hand.
+
+    Where the group rebalances, all partitions of a member are revoked first, also those that it keeps.
+    """
+
+    async def start(self, listener: GroupListener) -> None:
+        """Connect and begin to join. Raises `BrokerUnavailableError`, `UnknownTopicError`."""
+        ...
+
+    async def fetch(self, *, max_records: int, max_wait: float) -> GroupFetched:
+        """Wait at most about ``max_wait`` seconds for records; an empty result is not an error.
+
+        A partition that the group has committed nothing of begins at its first record; one whose position has left
+        the log goes on at its beginning, and what was missed is told. What nobody can decode is passed over and told.
+        Everything is of partitions that are assigned when this returns. Cancelling loses no record.
+
+        Raises `KafkaError`, which leaves the reader usable: call again after a pause.
+        """
+        ...
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Let the group go on at these offsets. Raises `PartitionsMovedError`, `BrokerUnavailableError`."""
+        ...
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None:
+        """Hand over nothing more of these until `resume`, or until they are assigned anew."""
+        ...
+
+    def resume(self, partitions: Collection[TopicPartition]) -> None: ...
+
+    async def lags(self) -> Mapping[TopicPartition, int]:
+        """Per assigned partition the records between what is committed and the end. Raises `BrokerUnavailableError`."""
+        ...
+
+    async def close(self) -> None:
+        """Leave the group, without `on_revoked`: whoever closes has finished, and committed, before."""
         ...
 
 
