@@ -6,6 +6,7 @@ from tidewire.config.listening import bind
 from tidewire.config.settings import load_settings
 from tidewire.config.streams_file import load_streams
 from tidewire.errors import TidewireError
+from tidewire.http.serving import serve
 from tidewire.identity.keys import load_key
 from tidewire.identity.tokens import TokenVerifier
 from tidewire.kafka.aiokafka_clients import AiokafkaWriter
@@ -13,7 +14,6 @@ from tidewire.targeting.registry_http import HttpRegistry
 from tidewire.telemetry.logging import configure_logging, get_logger
 
 from .app import create_app
-from .server import serve
 from .settings import PREFIX, PublisherSettings
 
 __all__ = ["main"]

@@ -7,11 +7,11 @@ from tidewire.config.errors import ConfigError
 from tidewire.config.listening import bind
 from tidewire.config.settings import load_settings
 from tidewire.errors import TidewireError
+from tidewire.http.serving import serve
 from tidewire.targeting.redis_urls import connect
 from tidewire.telemetry.logging import configure_logging, get_logger
 
 from .app import create_app
-from .server import serve
 from .settings import MEMORY, PREFIX, RegistrySettings
 from .stores.memory import MemoryStore
 from .stores.port import RegistryStore

@@ -12,5 +12,5 @@ def event_of(letter: Letter) -> Event:
     """The event of a letter; what coalesces is its collapse key, where it has none it stands for itself."""
     partition, offset, ts_ms = letter.partition, letter.offset, letter.ts_ms
     key = letter.collapse_key or letter.id
-    encoded = encode_message(key, letter.id, letter.data, ts_ms, partition, offset)
+    encoded = encode_message(key, letter.id, letter.data, ts_ms, (partition, offset))
     return Event(key, letter.user, partition, offset, ts_ms, False, encoded)

@@ -245,8 +245,8 @@ class Mail:
             return PushOutcome.OFFLINE
         if subscription.request is not None or not subscription.can_take:
             return PushOutcome.LIMITED
-        partition = subscription.partition
-        event = encode_message(push.id, push.id, push.data, push.ts_ms, partition, NO_OFFSET)
+        place = (subscription.partition, NO_OFFSET)
+        event = encode_message(push.id, push.id, push.data, push.ts_ms, place)
         stay = Position(self._position(subscription, 0).epoch, {})
         data = text_frame(encode_updates(subscription.sub, stay, [event], coalesced=0))
         subscription.wrote_at = self._loop.time()

@@ -45,11 +45,10 @@ def encode_event(key: str, data: bytes | None, ts_ms: int, partition: int, offse
 
 
 def encode_message(
-    key: str, identity: str, data: bytes, ts_ms: int, partition: int, offset: int
+    key: str, identity: str, data: bytes, ts_ms: int, place: tuple[int, int]
 ) -> bytes:
-    """One event of `@me`, which has an id of its own; ``data`` is valid JSON as published."""
-    key_and_id = orjson.dumps(key), orjson.dumps(identity)
-    return _MESSAGE % (*key_and_id, data, ts_ms, partition, offset)
+    """One event of `@me`, which has an id of its own; ``place`` is partition and offset."""
+    return _MESSAGE % (orjson.dumps(key), orjson.dumps(identity), data, ts_ms, *place)
 
 
 def encode_updates(

@@ -91,7 +91,7 @@ def event(e: dict[str, Any], raw: Any) -> bytes:
     data = None if e.get("deleted") else event_data(e["data"], raw)
     if "id" in e:
         assert data is not None
-        return out.encode_message(e["key"], e["id"], data, e["ts"], *e["offset"])
+        return out.encode_message(e["key"], e["id"], data, e["ts"], tuple(e["offset"]))
     return out.encode_event(e["key"], data, e["ts"], *e["offset"])
 
 

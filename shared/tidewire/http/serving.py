@@ -1,4 +1,4 @@
-"""Runs the application under uvicorn: says when it is ready, ends cleanly on a signal."""
+"""Runs a service's application under uvicorn: says when it is ready, ends cleanly on a signal."""
 
 import os
 import signal
@@ -10,20 +10,24 @@ import orjson
 import uvicorn
 from fastapi import FastAPI
 
-from tidewire.config.listening import url_of
-from tidewire.telemetry.logging import get_logger
+from ..config.listening import url_of
+from ..telemetry.logging import get_logger
 
 __all__ = ["serve"]
 
-_log = get_logger("tidewire_publisher.server")
 _KEEP_ALIVE_TIMEOUT = 75
 _MAX_HEADER_BYTES = 64 * 1024
+
+_log = get_logger(__name__)
 
 
 def serve(
     app: FastAPI, sock: socket.socket, *, shutdown_timeout: float, is_ready_told: bool
 ) -> None:
-    """Serve on ``sock`` until SIGINT or SIGTERM, then finish the requests in work."""
+    """Serve on ``sock`` until SIGINT or SIGTERM, then finish the requests in work.
+
+    An application ends its own service by ``state.stop()``; ``state.failure``, where it left one, is raised then.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -37,7 +41,12 @@ def serve(
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit)  # uvicorn raises the signal again once it has shut down
-    _Server(config, url_of(sock), is_ready_told=is_ready_told).run(sockets=[sock])
+    server = _Server(config, url_of(sock), is_ready_told=is_ready_told)
+    app.state.stop = server.stop
+    server.run(sockets=[sock])
+    failure: BaseException | None = getattr(app.state, "failure", None)
+    if failure is not None:
+        raise failure
 
 
 class _Server(uvicorn.Server):
@@ -45,6 +54,9 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._url = url
         self._is_ready_told = is_ready_told
+
+    def stop(self) -> None:
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
