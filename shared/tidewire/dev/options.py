@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from .errors import OptionError
 
-__all__ = ["DEFAULT_DATA_DIR", "DEFAULT_PORT", "DevOptions", "Example", "Included"]
+__all__ = ["DEFAULT_DATA_DIR", "DEFAULT_PORT", "MOST_NODES", "DevOptions", "Example", "Included"]
 
 DEFAULT_PORT: Final = 8080
 DEFAULT_DATA_DIR: Final = Path(".tidewire")

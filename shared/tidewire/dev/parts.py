@@ -10,11 +10,22 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from .data_dir import DataDir
+from .options import MOST_NODES
 from .ports import LOOPBACK
 from .processes import ChildSpec
 from .running import Node
 
-__all__ = ["Common", "NodePorts", "flights_spec", "gateway_spec", "ports_of", "publisher_spec"]
+__all__ = [
+    "Common",
+    "NodePorts",
+    "flights_spec",
+    "following_spec",
+    "gateway_spec",
+    "ports_of",
+    "publisher_spec",
+    "registry_spec",
+    "router_spec",
+]
 
 DRAIN_WINDOW: Final = 5.0
 """Seconds: no load balancer waits here, and nobody wants to wait for a node to come back."""
@@ -22,12 +33,23 @@ DRAIN_WINDOW: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """What all parts are told. ``static``: URL prefix → folder; ``fetch_pause``: seconds."""
+    """What all parts are told. ``static``: URL prefix → folder; ``fetch_pause``: seconds.
+
+    ``epoch``: of topics, where the broker has no topic ids. The registry stays at its port, so that parts need not wait for it.
+    """
 
     data_dir: DataDir
     kafka: str
+    redis: str
+    registry_port: int
     static: Mapping[str, Path]
+    epoch: str | None = None
     fetch_pause: float = 0.0
+
+    @property
+    def registry(self) -> str:
+        """The registry's URL."""
+        return f"http://{LOOPBACK}:{self.registry_port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +74,55 @@ def gateway_spec(common: Common, name: str, ports: NodePorts) -> ChildSpec:
         "TIDEWIRE_GATEWAY__STATIC": json.dumps(
             {prefix: str(folder) for prefix, folder in common.static.items()}
         ),
+        "TIDEWIRE_GATEWAY__TARGETED__REGISTRY_URL": common.registry,
+        "TIDEWIRE_GATEWAY__TARGETED__REDIS_URL": common.redis,
         "TIDEWIRE_GATEWAY__DRAIN_DELAY": "0",
         "TIDEWIRE_GATEWAY__DRAIN_WINDOW": str(DRAIN_WINDOW),
     }
+    if common.epoch is not None:
+        environment["TIDEWIRE_GATEWAY__TARGETED__EPOCH"] = common.epoch
     spec = _python(common, name, ["tidewire_gateway"], environment)
     # SIGTERM, sent to one node by hand, drains it; the end of the run waits for nobody.
     return replace(spec, ends_by=signal.SIGINT)
 
 
 def publisher_spec(common: Common) -> ChildSpec:
-    environment = _service(common, "TIDEWIRE_PUBLISHER__") | {"TIDEWIRE_PUBLISHER__PORT": "0"}
+    environment = _service(common, "TIDEWIRE_PUBLISHER__") | {
+        "TIDEWIRE_PUBLISHER__PORT": "0",
+        "TIDEWIRE_PUBLISHER__REGISTRY_URL": common.registry,
+    }
     return _python(common, "publisher", ["tidewire_publisher"], environment)
+
+
+def registry_spec(common: Common) -> ChildSpec:
+    settings = {
+        "HOST": LOOPBACK,
+        "PORT": str(common.registry_port),
+        "REDIS_URL": common.redis,
+        "SLOTS": str(MOST_NODES),
+        "DEV": "true",
+        "READY_JSON": "1",
+    }
+    environment = {f"TIDEWIRE_REGISTRY__{name}": value for name, value in settings.items()}
+    return _python(common, "registry", ["tidewire_registry"], environment)
+
+
+def router_spec(common: Common) -> ChildSpec:
+    settings = {
+        "KAFKA__BOOTSTRAP": common.kafka,
+        "KAFKA__FETCH_PAUSE": str(common.fetch_pause),
+        "REDIS_URL": common.redis,
+        "REGISTRY_URL": common.registry,
+        "INSTANCE_ID": "dev",
+        "INTERNAL_HOST": LOOPBACK,
+        "INTERNAL_PORT": "0",
+        "DEV": "true",
+        "READY_JSON": "1",
+    }
+    if common.epoch is not None:
+        settings["EPOCH"] = common.epoch
+    environment = {f"TIDEWIRE_ROUTER__{name}": value for name, value in settings.items()}
+    return _python(common, "router", ["tidewire_router"], environment)
 
 
 def flights_spec(common: Common, speed: float | None) -> ChildSpec:
@@ -72,6 +132,16 @@ def flights_spec(common: Common, speed: float | None) -> ChildSpec:
     if speed is not None:
         arguments += ["--speed", repr(speed)]
     return _python(common, "flights", arguments, {})
+
+
+def following_spec(common: Common, port: int) -> ChildSpec:
+    """The example's own service, where visitors say which flights they follow."""
+    arguments = ["tidewire_flights.following", "--kafka", common.kafka, "--port", str(port)]
+    arguments += ["--streams", str(common.data_dir.streams)]
+    arguments += ["--token-key", str(common.data_dir.token_key)]
+    arguments += ["--data", str(common.data_dir.root / "example" / "following.db")]
+    arguments += ["--run", str(common.data_dir.ready), "--fetch-pause", repr(common.fetch_pause)]
+    return _python(common, "following", [*arguments, "--json"], {})
 
 
 def _service(common: Common, prefix: str) -> dict[str, str]:

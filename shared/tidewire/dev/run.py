@@ -9,7 +9,7 @@ from .example import FlightsFiles, flights_files, javascript_sdk
 from .infrastructure import infrastructure
 from .options import DevOptions, Included
 from .parts import Common
-from .ports import require_free
+from .ports import free_port, require_free
 from .report import Report
 from .services import Services
 from .signals import StopRequest
@@ -39,7 +39,15 @@ def run_dev(options: DevOptions, report: Report, stop: StopRequest) -> None:
             report.step("broker", f"{options.broker}, answers at {ground.bootstrap}")
             write_streams(data_dir, streams, epoch=ground.epoch)
             report.step("topics", make_topics(ground.bootstrap, streams, ground.topic_overrides))
-            common = Common(data_dir, ground.bootstrap, _static(example), ground.fetch_pause)
+            common = Common(
+                data_dir,
+                kafka=ground.bootstrap,
+                redis=ground.redis_url,
+                registry_port=free_port(),
+                static=_static(example),
+                epoch=ground.epoch,
+                fetch_pause=ground.fetch_pause,
+            )
             with Services(options, common, ground, report) as services:
                 services.run(stop)
 

@@ -1,13 +1,25 @@
 """The services of a run: started together, looked after, ended together."""
 
 import time
+from dataclasses import replace
 from typing import Final
 
+from .example import page_told
 from .gateway_node import GatewayNode, NodeEvents
 from .infrastructure import Infrastructure
 from .options import DevOptions, Example
-from .parts import Common, NodePorts, flights_spec, gateway_spec, publisher_spec
-from .processes import Child, start_child, stop_children
+from .parts import (
+    Common,
+    NodePorts,
+    flights_spec,
+    following_spec,
+    gateway_spec,
+    publisher_spec,
+    registry_spec,
+    router_spec,
+)
+from .ports import free_port
+from .processes import Child, ChildSpec, start_child, stop_children
 from .report import Report
 from .running import Node, Running, write_running
 from .signals import StopRequest
@@ -20,7 +32,7 @@ STOP_TIMEOUT: Final = 3.5
 
 
 class Services:
-    """Gateways, publisher and replay; whatever was started is ended on exit."""
+    """Gateways, registry, router, publisher and replay; whatever was started is ended on exit."""
 
     def __init__(
         self, options: DevOptions, common: Common, ground: Infrastructure, report: Report
@@ -49,15 +61,26 @@ class Services:
 
     def _start(self) -> None:
         now = time.monotonic()
+        example = self._example()
         for index in range(self._options.nodes):
             self._gateways.append(self._gateway(index, now))
+        self._registry = SteadyPart(registry_spec(self._common), now=now)
         self._publisher = SteadyPart(publisher_spec(self._common), now=now)
-        self._parts.append(self._publisher)
-        if self._options.example is Example.FLIGHTS:
-            spec = flights_spec(self._common, self._options.speed)
-            self._parts.append(SteadyPart(spec, now=now))
+        router = SteadyPart(router_spec(self._common), now=now)
+        self._parts += [self._registry, router, self._publisher]
+        self._parts += [SteadyPart(spec, now=now) for spec in example]
         names = [part.name for part in self._gateways] + [p.child.name for p in self._parts]
         self._report.step("services", f"starting {', '.join(names)}")
+
+    def _example(self) -> list[ChildSpec]:
+        """The example's processes, which the gateways' pages are told of."""
+        if self._options.example is not Example.FLIGHTS:
+            return []
+        port = free_port()
+        static = {**self._common.static, **page_told(self._common.data_dir, port)}
+        self._common = replace(self._common, static=static)
+        replay = flights_spec(self._common, self._options.speed)
+        return [replay, following_spec(self._common, port)]
 
     def _gateway(self, index: int, now: float) -> GatewayNode[Child]:
         name = f"gateway-{index + 1}"
@@ -90,7 +113,7 @@ class Services:
     def _addresses(self) -> Running | None:
         """None while a part has yet to say where it answers."""
         nodes = [gateway.node for gateway in self._gateways if gateway.node is not None]
-        if len(nodes) < len(self._gateways) or self._publisher.ready is None:
+        if len(nodes) < len(self._gateways) or not (self._publisher.ready and self._registry.ready):
             return None
         return Running(
             nodes=tuple(nodes),
@@ -98,6 +121,7 @@ class Services:
             kafka=self._ground.bootstrap,
             redis=self._ground.redis_url,
             streams=self._common.data_dir.streams,
+            registry=self._registry.ready["http"],
         )
 
     def _up(self, name: str, node: Node) -> None:

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 
 from ..config.streams import StreamsFile
 from ..kafka.settings import KafkaSettings
-from ..topics import TopicsReport, apply_topics
+from ..topics import TopicsReport, apply_topics, targeted_topics
 from .errors import TopicsDifferError
+from .options import MOST_NODES
 
 __all__ = ["make_topics"]
 
 
 def make_topics(bootstrap: str, streams: StreamsFile, overrides: Mapping[str, str]) -> str:
-    """Make the missing topics, with ``overrides`` for this broker; says what was done.
+    """Make the missing topics, those of messages to users too, with ``overrides`` for this broker; says what was done.
 
     Raises `TopicsDifferError` where a topic that exists breaks what its streams promise.
     """
@@ -19,7 +20,8 @@ def make_topics(bootstrap: str, streams: StreamsFile, overrides: Mapping[str, st
 
     admin = ConfluentAdmin(KafkaSettings(bootstrap=bootstrap, client_id="tidewire-dev"))
     try:
-        report = apply_topics(admin, streams.streams, overrides=overrides)
+        wanted = streams.streams | targeted_topics(slots=MOST_NODES)
+        report = apply_topics(admin, wanted, overrides=overrides)
     finally:
         admin.close()
     _refuse_differences(report)

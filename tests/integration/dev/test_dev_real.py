@@ -55,7 +55,7 @@ def test_ready_line_names_every_part_and_each_answers(tmp_path: Path) -> None:
         ready = run.ready
         assert list(ready) == ["event", "nodes", "registry", "publisher", "kafka", "redis"]
         assert ready["event"] == "ready"
-        assert ready["registry"] is None
+        assert _status(f"{ready['registry']}/healthz") == 200
         assert ready["redis"].startswith("redis://127.0.0.1:")
         assert len(ready["nodes"]) == 2
         assert ready["nodes"][0]["http"] == f"http://127.0.0.1:{port}"
@@ -67,6 +67,7 @@ def test_ready_line_names_every_part_and_each_answers(tmp_path: Path) -> None:
         running = read_running(tmp_path / "data")
         assert running is not None
         assert (running.kafka, running.publisher) == (ready["kafka"], ready["publisher"])
+        assert running.registry == ready["registry"]
     assert read_running(tmp_path / "data") is None
 
 
@@ -97,7 +98,7 @@ async def test_second_start_finds_what_the_first_wrote(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_every_child_in_time(tmp_path: Path, number: signal.Signals) -> None:
     with running_dev(tmp_path / "data", "--port", "0") as run:
-        assert len(run.processes()) >= 4
+        assert len(run.processes()) >= 6
         assert run.end(number) == 0
         assert run.processes() == []
         assert run.said().splitlines()[-1] == "tidewire dev: stopped, every part has ended"
@@ -106,7 +107,7 @@ def test_signal_ends_every_child_in_time(tmp_path: Path, number: signal.Signals)
 def test_killed_run_leaves_no_orphan(tmp_path: Path) -> None:
     with running_dev(tmp_path / "data", "--port", "0") as run:
         children = run.processes()
-        assert len(children) >= 4
+        assert len(children) >= 6
         run.end(signal.SIGKILL)
         wait_until(lambda: run.processes() == [], within=10, what="every child is gone")
     with running_dev(tmp_path / "data", "--port", "0", "--example", "none") as run:

@@ -20,7 +20,13 @@ from tidewire.dev.parts import (
 )
 from tidewire.dev.running import Node, Running, node_of, ready_message, ready_of
 
-COMMON = Common(DataDir(Path("/data")), "127.0.0.1:9", {"/": Path("/page"), "/sdk/": Path("/sdk")})
+COMMON = Common(
+    DataDir(Path("/data")),
+    kafka="127.0.0.1:9",
+    redis="redis://127.0.0.1:10",
+    registry_port=11,
+    static={"/": Path("/page"), "/sdk/": Path("/sdk")},
+)
 NODE = Node("ws://127.0.0.1:1/v1/ws", "http://127.0.0.1:1", "http://127.0.0.1:2", 7)
 RUNNING = Running((NODE,), "http://127.0.0.1:3", "127.0.0.1:4", None, Path("/data/streams.yaml"))
 

@@ -14,6 +14,7 @@ export class Row {
   key = '';
   sortsAs = '';
   isHidden = false;
+  #isFollowed = false;
   /** Whether it is within the visible part of the board. */
   isSeen = false;
   /** @type {Set<Animation>} */
@@ -34,12 +35,14 @@ export class Row {
   #airline = make('span', 'dest-airline');
   #icon = document.createElementNS(SVG, 'use');
   #status = make('span', 'status-text');
+  /** Seen as a star, spoken as a word. */
+  #star = make('span', 'row-star');
 
   constructor() {
     this.element.setAttribute('role', 'row');
     this.element.append(...Object.values(this.#cells));
     const line = make('span', 'dest-line');
-    line.append(this.#name, this.#code);
+    line.append(this.#name, this.#code, this.#star);
     this.#cells.dest.append(line, this.#airline);
     const svg = document.createElementNS(SVG, 'svg');
     svg.setAttribute('aria-hidden', 'true');
@@ -103,6 +106,14 @@ export class Row {
   setSelected(isSelected) {
     this.element.classList.toggle('is-selected', isSelected);
     this.element.setAttribute('aria-selected', String(isSelected));
+  }
+
+  /** @param {boolean} isFollowed */
+  setFollowed(isFollowed) {
+    if (isFollowed === this.#isFollowed) return;
+    this.#isFollowed = isFollowed;
+    this.element.classList.toggle('is-followed', isFollowed);
+    this.#star.textContent = isFollowed ? ' followed' : '';
   }
 
   reset() {

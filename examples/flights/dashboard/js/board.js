@@ -27,6 +27,8 @@ export class Board {
   #sight;
   /** @type {import('./flight.js').View} */
   #view = 'departures';
+  /** @type {ReadonlySet<string>} */
+  #followed = new Set();
 
   /** @param {{grid: HTMLElement, body: HTMLElement, empty: HTMLElement}} elements @param {import('./reference.js').Reference} reference */
   constructor({ grid, body, empty }, reference) {
@@ -86,6 +88,18 @@ export class Board {
     this.onSelect(this.selected);
   }
 
+  /** Scroll to the selected row. */
+  reveal() {
+    if (this.selected) this.#rows.get(this.selected)?.element.scrollIntoView({ block: 'nearest' });
+  }
+
+  /** Which flights are marked as followed. @param {ReadonlySet<string>} flights */
+  follow(flights) {
+    const before = this.#followed;
+    this.#followed = flights;
+    for (const key of [...before, ...flights]) this.#rows.get(key)?.setFollowed(flights.has(key));
+  }
+
   /** @param {boolean} isBusy no snapshot yet */
   setBusy(isBusy) {
     this.#grid.setAttribute('aria-busy', String(isBusy));
@@ -107,6 +121,7 @@ export class Board {
       this.#insert(row);
       if (highlights) row.announce();
     }
+    row.setFollowed(this.#followed.has(key));
     row.setHidden(!isInView(this.#view, flight, simNow));
     if (key === this.selected) this.onSelect(key);
   }

@@ -5,6 +5,9 @@ import { RATES, readChoice, writeChoice } from './choice.js';
 import { Segments } from './controls.js';
 import { detailText } from './detail.js';
 import { VIEWS, isInView } from './flight.js';
+import { Following } from './following/following.js';
+import { findService } from './following/service.js';
+import { YourFlights } from './following/your-flights.js';
 import { amount, calendarDate, clockTime, delayText, milliseconds } from './format.js';
 import { History } from './history.js';
 import { ALL } from './link-names.js';
@@ -49,6 +52,8 @@ class Page {
   #rates;
   #views;
   #writeStatus;
+  /** What the visitor follows; null where the page is served without that. @type {YourFlights | null} */
+  #yours = null;
   #choice;
   /** @type {import('./flight.js').View} */
   #view = 'departures';
@@ -113,6 +118,7 @@ class Page {
     themeSwitch(byId('theme'), () => this.#restyle());
     addEventListener('hashchange', () => this.#readHash());
     this.#listenToKeys();
+    this.#followFlights();
     requestAnimationFrame((now) => this.#frame(now));
     setInterval(() => this.#tellStatus(), 1_000);
   }
@@ -137,6 +143,7 @@ class Page {
     for (const { data } of this.#store.rows.values()) this.#sim.hint(data.sim, now);
     this.#hasValues = true;
     this.#board.setBusy(false);
+    this.#yours?.write();
     this.#tellStatus();
   }
 
@@ -201,6 +208,8 @@ class Page {
         { keys: ['v'], shows: 'V', does: 'Other rows of the board', run: () => this.#nextView() },
         { keys: ['b'], shows: 'B', does: 'To the board', run: () => byId('board').focus() },
         { keys: [], shows: '↑ ↓', does: 'Choose a flight on the board' },
+        { keys: ['f'], shows: 'F', does: 'Follow the chosen flight, or no longer', run: () => this.#yours?.toggle() },
+        { keys: ['y'], shows: 'Y', does: 'To your flights', run: () => this.#yours?.focus() },
         { keys: ['t'], shows: 'T', does: 'Colours: system, light, dark', run: () => byId('theme').click() },
         { keys: [], shows: '?', does: 'This list' },
       ],
@@ -213,6 +222,34 @@ class Page {
     this.#view = names[(names.indexOf(this.#view) + 1) % names.length];
     this.#views.value = this.#view;
     this.#board.show(this.#view, this.#simNow());
+  }
+
+  async #followFlights() {
+    const service = await findService();
+    if (!service) return;
+    const elements = {
+      panel: byId('yours'), title: byId('yours-title'), note: byId('yours-note'), empty: byId('yours-empty'),
+      list: byId('yours-list'), readAll: byId('yours-read'), spoken: byId('yours-spoken'), button: byId('follow'),
+    };
+    const following = new Following(service, socketUrl(), () => this.#yours?.write());
+    this.#yours = new YourFlights(elements, following, this.#reference, (key) => this.#store.rows.get(key)?.data);
+    this.#yours.onOpen = (key) => this.#showFlight(key);
+    this.#yours.onFollow = (flights) => this.#board.follow(flights);
+    this.#yours.select(this.#board.selected);
+    following.start();
+    this.#yours.write();
+  }
+
+  /** Bring a flight into view, if the board has it. @param {string} key */
+  #showFlight(key) {
+    const row = this.#store.rows.get(key);
+    if (!row) return;
+    if (!isInView(this.#view, row.data, this.#simNow())) {
+      this.#view = this.#views.value = 'all';
+      this.#board.show(this.#view, this.#simNow());
+    }
+    this.#board.select(key);
+    this.#board.reveal();
   }
 
   /** @param {string} key */
@@ -334,6 +371,7 @@ class Page {
     const row = key ? this.#store.rows.get(key) : undefined;
     const lines = key && row ? detailText(key, row.data, this.#reference) : [];
     byId('detail').replaceChildren(...lines);
+    this.#yours?.select(key);
   }
 
   #restyle() {
