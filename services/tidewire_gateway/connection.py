@@ -52,6 +52,8 @@ _MANY = 16
 """So large, or so many, answers are written without waiting for further ones: 64 KB at the most are gathered."""
 _NEVER = float("inf")
 _OLD = "connection age"
+_STANDSTILL = 1.0
+"""A deadline that is looked at so many seconds late tells of the node, not of the client."""
 
 
 class Connection:
@@ -348,7 +350,9 @@ class Connection:
         if now >= self._beat_at:
             self._beat(now)
         due_at, deadline = self._session.next_deadline()
-        if now >= due_at:
+        if now >= due_at + _STANDSTILL and deadline is Deadline.HELLO:
+            self._session.wait_for_hello(now)  # timers come before what the sockets hold
+        elif now >= due_at:
             self._on_deadline(deadline)
         self._schedule()
 

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout.write(f"figures: {folder / 'results.json'}\n")
     unexpected = [report for report in reports if not _is_expected(report, scale)]
     for report in unexpected:
-        sys.stdout.write(f"drill {report.number} did not {_expected(scale)}\n")
+        sys.stdout.write(f"drill {report.drill} did not {_expected(scale)}\n")
     return 1 if unexpected else 0
 
 
@@ -66,14 +66,16 @@ def _parser() -> argparse.ArgumentParser:
 def _chosen(only: str) -> list[Drill]:
     if not only:
         return list(DRILLS)
-    by_number = {drill.number: drill for drill in DRILLS}
-    return [by_number[int(number)] for number in only.split(",")]
+    names = only.split(",")
+    found = [drill for drill in DRILLS if {drill.name, str(drill.number)} & set(names)]
+    assert found, f"none of {', '.join(drill.name for drill in DRILLS)} is among {only}"
+    return found
 
 
 def _run(drill: Drill, folder: Path, kafka: SwitchedKafka, scale: Scale) -> Report:
-    tell = to_stderr(f"drill {drill.number:2}")
+    tell = to_stderr(f"drill {drill.name:>3}")
     tell(drill.title + (f"; sabotaged: {drill.sabotage}" if scale.is_sabotaged else ""))
-    site = Site(folder / f"drill-{drill.number:02}", kafka.bootstrap, scale, kafka=kafka, tell=tell)
+    site = Site(folder / f"drill-{drill.name:0>2}", kafka.bootstrap, scale, kafka=kafka, tell=tell)
     report = run_drill(drill, site)
     tell(report.verdict)
     kafka.ensure_on()

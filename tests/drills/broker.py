@@ -4,7 +4,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +77,7 @@ class LoggedRecord:
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Topics:
@@ -125,6 +126,20 @@ class Topics:
         finally:
             consumer.close()
 
+    def lag(self, name: str, group: str) -> int:
+        """How many records of a topic a consumer group has not committed yet."""
+        places = [ck.TopicPartition(name, p) for p in range(self.partitions(name))]
+        consumer = self._consumer(group)
+        try:
+            committed = consumer.committed(places, timeout=ADMIN_TIMEOUT)
+            bounds = [consumer.get_watermark_offsets(place, ADMIN_TIMEOUT) for place in places]
+        finally:
+            consumer.close()
+        return sum(
+            end - (place.offset if place.offset >= 0 else start)
+            for place, (start, end) in zip(committed, bounds, strict=True)
+        )
+
     def read_back(self, name: str) -> Iterator[LoggedRecord]:
         """Every record that the topic holds now; what comes meanwhile may be among it or not."""
         ends = {p: end for p, (start, end) in self.bounds(name).items() if end > start}
@@ -141,11 +156,11 @@ class Topics:
         finally:
             consumer.close()
 
-    def _consumer(self) -> Any:
+    def _consumer(self, group: str | None = None) -> Any:
         return ck.Consumer(
             {
                 "bootstrap.servers": self._bootstrap,
-                "group.id": f"drill-{uuid.uuid4().hex}",
+                "group.id": group or f"drill-{uuid.uuid4().hex}",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "log_level": 0,
@@ -170,4 +185,5 @@ def _taken(message: Any, ends: dict[int, int]) -> Iterator[LoggedRecord]:
         message.timestamp()[1],
         message.key(),
         message.value(),
+        message.headers() or (),
     )

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 
-from histories.checking import check
+from histories.checking import Verdict, check
 from histories.entries import LogEntry, Published, Run, Topic, digest
 from histories.writing import write_log, write_run
 
@@ -13,7 +13,7 @@ from .sightings import Sighting, see
 from .site import Site, StreamSpec
 from .workers import Worker
 
-__all__ = ["conclude", "keep_log"]
+__all__ = ["conclude", "judge", "keep_log"]
 
 
 def keep_log(site: Site, stream: str) -> None:
@@ -41,7 +41,7 @@ def conclude(
     for stream in site.streams:
         keep_log(site, stream)
     write_run(site.histories, Run(quiet_at=quiet_at, most_bytes=most_bytes))
-    _judge(site, report)
+    judge(site, report)
     return see(site.histories)
 
 
@@ -61,7 +61,8 @@ def _entries(site: Site, spec: StreamSpec) -> Iterator[LogEntry]:
         )
 
 
-def _judge(site: Site, report: Report) -> None:
+def judge(site: Site, report: Report) -> Verdict:
+    """What the checker says of the history, and the report with it."""
     site.say("the checker reads the history")
     verdict = check(site.histories)
     (site.folder / "verdict.json").write_text(json.dumps(verdict.to_json(), indent=2) + "\n")
@@ -70,3 +71,4 @@ def _judge(site: Site, report: Report) -> None:
     first = f"; first: {verdict.findings.first[0]}" if verdict.findings.first else ""
     report.figure("events seen", verdict.total.events)
     report.require("the checker finds nothing", verdict.is_clean, said + first)
+    return verdict

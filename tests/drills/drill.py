@@ -16,7 +16,7 @@ __all__ = ["Drill", "run_drill"]
 class Drill:
     """``sabotage`` says which protection is turned off to see the drill fail.
 
-    ``switches_broker``: it needs a broker of its own.
+    ``switches_broker``: it needs a broker of its own. ``part`` tells drills of one number apart.
     """
 
     number: int
@@ -24,11 +24,16 @@ class Drill:
     sabotage: str
     run: Callable[[Site, Report], None]
     switches_broker: bool = False
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.number}{self.part}"
 
 
 def run_drill(drill: Drill, site: Site) -> Report:
     """Its report; a drill that cannot be carried to its end has failed."""
-    report = Report(drill.number, drill.title)
+    report = Report(drill.name, drill.title)
     try:
         with site:
             drill.run(site, report)

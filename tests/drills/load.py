@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import random
 import signal
 import sys
 import time
@@ -38,7 +39,8 @@ class Client:
     ``urls`` are taken in turn, one an attempt. ``subscriptions`` are those of `Wanted`. ``since`` is where
     it resumes its first subscription when it begins (epoch, next offset by partition). ``skips`` is how far
     it falsifies each position that it resumes from. It reads nothing during ``deaf``, counted from when it
-    is ready.
+    is ready. ``token`` is that of ``user``. During the first ``drops_for`` seconds after it is ready it drops its
+    connection now and then, ``drops_every`` seconds apart on average, by chance that begins with ``seed``.
     """
 
     name: str
@@ -52,6 +54,11 @@ class Client:
     receive_buffer: int | None = None
     deaf: tuple[float, float] | None = None
     backoff: tuple[float, float] = field(default=(RETRY_FIRST, RETRY_MOST))
+    user: str | None = None
+    token: str | None = None
+    drops_for: float = 0.0
+    drops_every: float = 1.0
+    seed: int = 0
 
 
 class _Heard(Recording):
@@ -108,6 +115,8 @@ def _made(spec: Client, recording: Recording) -> RecordingClient:
         read_rate=spec.read_rate,
         receive_buffer=spec.receive_buffer,
         resume_at=_skipping(spec.skips),
+        user=spec.user,
+        token=spec.token,
     )
     wanted = [Wanted(**subscription) for subscription in spec.subscriptions]
     client = RecordingClient(
@@ -135,14 +144,16 @@ def _skipping(records: int) -> Callable[[Position], Position]:
 
 async def _live(client: RecordingClient, spec: Client) -> None:
     await asyncio.sleep(spec.begins_after)
-    if spec.deaf is None:
-        await client.run()
-        return
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(client.run())
-        turning = tasks.create_task(_turn_deaf(client, spec.deaf))
+        whims = []
+        if spec.deaf is not None:
+            whims.append(tasks.create_task(_turn_deaf(client, spec.deaf)))
+        if spec.drops_for:
+            whims.append(tasks.create_task(_drop_now_and_then(client, spec)))
         await running
-        turning.cancel()
+        for whim in whims:
+            whim.cancel()
 
 
 async def _turn_deaf(client: RecordingClient, deaf: tuple[float, float]) -> None:
@@ -152,6 +163,16 @@ async def _turn_deaf(client: RecordingClient, deaf: tuple[float, float]) -> None
     client.pause_reading()
     await asyncio.sleep(ends - begins)
     client.resume_reading()
+
+
+async def _drop_now_and_then(client: RecordingClient, spec: Client) -> None:
+    chance = random.Random(spec.seed)
+    await eventually(lambda: client.is_ready, within=READY_TIMEOUT)
+    left = spec.drops_for
+    while (pause := chance.expovariate(1 / spec.drops_every)) < left:
+        left -= pause
+        await asyncio.sleep(pause)
+        client.drop()
 
 
 async def _announce(clients: Sequence[RecordingClient]) -> None:

@@ -1,9 +1,10 @@
 """A publishing process: keyed values at a steady rate, until SIGTERM; ends 0 once all is acknowledged.
 
-``python -m drills.publisher CONFIG.json``, the configuration being a list of `Flow`. A value says when it
-was published (`at`, Unix seconds) and which of its flow it is (`n`).
+``python -m drills.publisher CONFIG.json``, the configuration being a list of `Flow` and one of `UserFlow`. A value
+says when it was published (`at`, Unix seconds) and which of its flow it is (`n`).
 """
 
+import itertools
 import json
 import random
 import signal
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,10 @@ from tidewire.kafka.errors import BufferFullError
 from tidewire.kafka.partitioning import partition_of
 from tidewire.kafka.records import NewRecord
 from tidewire.kafka.settings import KafkaSettings
+from tidewire.publishing.events import Origin
+from tidewire.publishing.user_events import UserEvent, build_user_record, targeted
 
-__all__ = ["Flow", "main"]
+__all__ = ["Flow", "UserFlow", "main", "user_name"]
 
 TICK = 0.005
 DELIVERY_TIMEOUT = 600.0
@@ -66,10 +70,48 @@ class Flow:
             yield NewRecord(self.topic, partition, key.encode(), value, timestamp_ms=stamp)
 
 
+@dataclass(frozen=True, slots=True)
+class UserFlow:
+    """Messages to ``users`` users by chance, ``rate`` a second.
+
+    ``fleeting`` is the share of those that are delivered at once or never (ttl 0), ``collapsing`` that of those with
+    one of three collapse keys.
+    """
+
+    topic: str
+    partitions: int
+    rate: float
+    users: int
+    fleeting: float = 0.1
+    collapsing: float = 0.1
+    seed: int = 1
+
+    def records(self) -> Iterator[NewRecord]:
+        """Its messages in order, each stamped when it is taken."""
+        chance = random.Random(self.seed)
+        to = targeted(self.topic, self.partitions)
+        for number in itertools.count(1):
+            user = user_name(chance.randrange(self.users))
+            kind = chance.random()
+            is_collapsing = self.fleeting <= kind < self.fleeting + self.collapsing
+            event = UserEvent(
+                user,
+                {"n": number, "at": time.time()},
+                ttl=0 if kind < self.fleeting else None,
+                collapse_key=f"c{chance.randrange(3)}" if is_collapsing else None,
+            )
+            now = datetime.now(UTC).isoformat()
+            yield build_user_record(event, to, Origin("/drill", f"{self.seed}-{number}", now))
+
+
+def user_name(number: int) -> str:
+    return f"user-{number:04}"
+
+
 class _Paced:
     """A flow, and how much of it is due."""
 
-    def __init__(self, flow: Flow, now: float) -> None:
+    def __init__(self, flow: Flow | UserFlow, now: float) -> None:
         self._flow = flow
         self._records = flow.records()
         self._started = now
@@ -105,9 +147,11 @@ def main(config: Path) -> int:
         )
     )
     started = time.monotonic()
-    flows = [_Paced(Flow(**flow), started) for flow in asked["flows"]]
-    for flow in asked["flows"]:
-        writer.partitions_of(flow["topic"])
+    asked_flows: list[Flow | UserFlow] = [Flow(**flow) for flow in asked["flows"]]
+    asked_flows += [UserFlow(**flow) for flow in asked["user_flows"]]
+    flows = [_Paced(flow, started) for flow in asked_flows]
+    for flow in asked_flows:
+        writer.partitions_of(flow.topic)
     sys.stdout.write('{"event":"ready"}\n')
     sys.stdout.flush()
     while not stopped and not all(flow.is_over for flow in flows):

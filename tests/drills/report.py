@@ -31,7 +31,7 @@ class Report:
     ``is_complete``: the drill was carried to its end, so that what does not hold says something.
     """
 
-    number: int
+    drill: str
     title: str
     figures: dict[str, Figure] = field(default_factory=dict)
     requirements: list[Requirement] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Report:
 
     def to_json(self) -> Mapping[str, object]:
         return {
-            "drill": self.number,
+            "drill": self.drill,
             "title": self.title,
             "verdict": self.verdict,
             "complete": self.is_complete,
@@ -69,7 +69,7 @@ class Report:
 
 def table(reports: Iterable[Report]) -> str:
     """Drill, figures, verdict; under a failed one, what does not hold."""
-    rows = [(str(r.number), r.title, _figures(r), r.verdict.value, r) for r in reports]
+    rows = [(r.drill, r.title, _figures(r), r.verdict.value, r) for r in reports]
     width = max((len(title) for _, title, *_ in rows), default=0)
     lines = [f"{'drill':>5}  {'fault':<{width}}  verdict  figures"]
     for number, title, figures, verdict, report in rows:

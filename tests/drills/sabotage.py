@@ -1,4 +1,4 @@
-"""A gateway with one protection turned off: ``python -m drills.sabotage NAME``, told like the real one.
+"""A gateway or router with one protection turned off: ``python -m drills.sabotage NAME``, told like the real one.
 
 Each sabotage changes the program before it serves; none is in the program itself.
 """
@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 
 from tidewire.kafka.records import TopicPartition
-from tidewire_gateway.__main__ import main
+from tidewire.targeting.messages import Letter
 
-__all__ = ["SABOTAGES"]
+__all__ = ["SABOTAGES", "main"]
 
 FORGET_AFTER = 0.1
+COMMITTED_AHEAD = 1.0
 
 
 def silent_outage() -> None:
@@ -68,6 +69,60 @@ def no_sharing() -> None:
     Backfills._fly = fly_and_forget  # type: ignore[method-assign] # the sabotage
 
 
+def no_prev_check() -> None:
+    """A letter from the inbox is delivered whatever should have come before it."""
+    from tidewire_gateway.core.personal_feed import PersonalFeed
+
+    offer = PersonalFeed.offer
+
+    def take(self: PersonalFeed, letter: Letter, *, can_take: bool) -> Letter | None:
+        return offer(self, letter._replace(prev=None), can_take=can_take)
+
+    PersonalFeed.offer = take  # type: ignore[method-assign] # the sabotage
+
+
+def no_epoch_check() -> None:
+    """Whatever stands in the inbox is delivered, for whichever holder it was written."""
+    from tidewire_gateway.core.lease_clock import LeaseClock
+
+    LeaseClock.accepts = lambda self, epoch, now: True  # type: ignore[method-assign] # the sabotage
+
+
+def announced_once() -> None:
+    """A new lease is no reason to tell the registry again who is here."""
+    from tidewire_gateway.core.announcements import Announcements
+
+    Announcements.forget = lambda self: None  # type: ignore[method-assign] # the sabotage
+
+
+def no_second_look() -> None:
+    """A mailbox is read once when its connection is known, and where the inbox shows a hole."""
+    from tidewire_gateway.targeted.mail import Mail, MailSubscription
+
+    def look_never(self: Mail, subscription: MailSubscription, now: float) -> None:
+        if subscription.request is not None and now >= subscription.late_at:
+            self._refuse(subscription)
+
+    Mail._tick = look_never  # type: ignore[method-assign] # the sabotage
+
+
+def hasty_commits() -> None:
+    """What was read is committed, and written to mailboxes and inboxes a second later."""
+    from tidewire_router.core.partition import PartitionWork
+    from tidewire_router.lane import Chunk, Lane
+
+    route = Lane._route
+
+    async def settle_first(self: Lane, batch: Chunk) -> None:
+        self.work._settled = batch.next_offset
+        self._parts.on_settled()
+        await asyncio.sleep(COMMITTED_AHEAD)
+        await route(self, batch)
+
+    Lane._route = settle_first  # type: ignore[method-assign] # the sabotage
+    PartitionWork.watermark = property(lambda self: self._settled)  # type: ignore[method-assign, assignment] # the sabotage
+
+
 SABOTAGES: dict[str, Callable[[], None]] = {
     sabotage.__name__: sabotage
     for sabotage in (
@@ -77,11 +132,25 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         no_coalescing,
         no_sharing,
         unwatched_topics,
+        no_prev_check,
+        no_epoch_check,
+        announced_once,
+        no_second_look,
+        hasty_commits,
     )
 }
+OF_ROUTERS = frozenset({"hasty_commits"})
+
+
+def main(name: str) -> int:
+    if name in OF_ROUTERS:
+        from tidewire_router.__main__ import main as serve
+    else:
+        from tidewire_gateway.__main__ import main as serve
+    SABOTAGES[name]()
+    return serve()
 
 
 if __name__ == "__main__":
-    SABOTAGES[sys.argv[1]]()
-    sys.argv[1:] = []
-    sys.exit(main())
+    asked = sys.argv.pop()
+    sys.exit(main(asked))

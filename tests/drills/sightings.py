@@ -11,7 +11,7 @@ from histories.entries import Asked, Begun, ClientEntry, Closed, Got, Opened, Re
 from histories.reading import read_client
 from histories.wire import HeadingPayload, Message, messages
 
-__all__ = ["Answer", "Arrival", "Sighting", "quantile", "see", "typical"]
+__all__ = ["Answer", "Arrival", "Sighting", "Welcomed", "quantile", "see", "typical"]
 
 SLICE = 2.0
 
@@ -25,6 +25,14 @@ class Arrival(NamedTuple):
     newest: float
     events: int
     coalesced: int
+
+
+class Welcomed(NamedTuple):
+    """A `welcome`: our number of the connection, the node's name for it, and the node."""
+
+    number: int
+    connection: str
+    node: str
 
 
 class Answer(NamedTuple):
@@ -48,6 +56,7 @@ class Sighting:
 
     name: str
     opened: list[Opened] = field(default_factory=list)
+    welcomes: list[Welcomed] = field(default_factory=list)
     closed: list[Closed] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
@@ -70,6 +79,12 @@ class Sighting:
             after = [a.at for a in self.answers if a.at > end.at]
             if after:
                 yield min(after) - end.at
+
+    @property
+    def last_connection(self) -> str | None:
+        """The node's name for the connection that this client ended by itself when it stopped."""
+        own = {closed.connection for closed in self.closed if closed.is_own}
+        return next((w.connection for w in reversed(self.welcomes) if w.number in own), None)
 
     def states(self, after: float = 0.0) -> list[str]:
         return [state for at, state in self.statuses if at >= after]
@@ -162,6 +177,10 @@ class _Reader:
                 self._answered(got, message)
             case "updates":
                 self._updates(got, message)
+            case "welcome":
+                self._sighting.welcomes.append(
+                    Welcomed(got.connection, payload.connection, payload.node)
+                )
             case "status":
                 self._sighting.statuses.append((got.at, payload.state))
             case "gap":

@@ -3,7 +3,8 @@
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,7 +17,7 @@ from harness.waiting import wait_until
 from .broker import SwitchedKafka, Topics
 from .load import Client
 from .node import DrillNode, NodeSpec
-from .publisher import Flow
+from .publisher import Flow, UserFlow
 from .workers import Worker, start_load, start_proxy, start_publisher
 
 __all__ = ["Scale", "Site", "StreamSpec", "to_stderr"]
@@ -85,6 +86,7 @@ class Site:
         self.histories.mkdir(parents=True)
         self.streams: dict[str, StreamSpec] = {}
         self.nodes: list[DrillNode] = []
+        self.at_end = ExitStack()
         self._kafka = kafka
         self._tell = tell
         self._workers: list[Worker] = []
@@ -102,6 +104,7 @@ class Site:
             worker.kill()
         for node in self.nodes:
             node.stop()
+        self.at_end.close()
 
     @property
     def kafka(self) -> SwitchedKafka:
@@ -147,12 +150,10 @@ class Site:
         spec = self.streams[stream]
         return Flow(spec.topic, spec.partitions, rate, **options)
 
-    def publish(self, *flows: Flow) -> Worker:
+    def publish(self, *flows: Flow | UserFlow) -> Worker:
         """A process that publishes, once it does."""
         number = len(self._workers) + 1
-        worker = start_publisher(
-            self.folder, f"publisher-{number}", self.bootstrap, [asdict(f) for f in flows]
-        )
+        worker = start_publisher(self.folder, f"publisher-{number}", self.bootstrap, flows)
         self._workers.append(worker)
         worker.wait_until_ready()
         return worker
@@ -220,15 +221,15 @@ class Site:
             return False
         return True
 
-    def settle(self) -> None:
-        """Wait until nothing has been written to a client for a while."""
+    def settle(self, quiet: float = QUIET_WINDOW) -> None:
+        """Wait until nothing has been written to a client for so many seconds."""
         seen: list[tuple[float, float]] = []
 
         def is_quiet() -> bool:
             now, written = time.monotonic(), self.total("frames_delivered_total")
             if not seen or seen[-1][1] != written:
                 seen.append((now, written))
-            return now - seen[-1][0] >= QUIET_WINDOW
+            return now - seen[-1][0] >= quiet
 
         wait_until(is_quiet, within=QUIET_TIMEOUT, what="quiet")
         self.say("quiet")

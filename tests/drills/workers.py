@@ -14,6 +14,7 @@ from tidewire.dev.processes import Child, ChildSpec, start_child
 from tidewire.dev.running import ready_of
 
 from .load import Client
+from .publisher import Flow, UserFlow
 
 __all__ = ["Worker", "start_load", "start_proxy", "start_publisher"]
 
@@ -72,9 +73,13 @@ class Worker:
 
 
 def start_publisher(
-    folder: Path, name: str, bootstrap: str, flows: Sequence[Mapping[str, Any]]
+    folder: Path, name: str, bootstrap: str, flows: Sequence[Flow | UserFlow]
 ) -> Worker:
-    asked = {"bootstrap": bootstrap, "flows": flows}
+    asked = {
+        "bootstrap": bootstrap,
+        "flows": [asdict(flow) for flow in flows if isinstance(flow, Flow)],
+        "user_flows": [asdict(flow) for flow in flows if isinstance(flow, UserFlow)],
+    }
     return _start(folder, name, ["drills.publisher", _config(folder, name, asked)])
 
 

@@ -52,6 +52,11 @@ class Account:
         self._gaps[partition] = [(f, min(after, offset)) for f, after in ranges if f < offset]
 
     def is_excused(self, record: Published) -> bool:
+        """Whether it need not come: it lies in a gap, is kept nowhere, or a newer one of its collapse key stands there."""
+        if not record.is_kept:
+            return True
+        if record.collapses and self._log.newer(record, record.offset + 1, float("inf")):
+            return True
         ranges = self._gaps.get(record.partition, ())
         return any(first <= record.offset < after for first, after in ranges)
 

@@ -5,6 +5,7 @@ from hashlib import blake2b
 import msgspec
 
 __all__ = [
+    "Addressed",
     "Asked",
     "Begun",
     "ClientEntry",
@@ -19,6 +20,7 @@ __all__ = [
     "Run",
     "Sample",
     "Stopped",
+    "Tenure",
     "Topic",
     "digest",
 ]
@@ -40,10 +42,14 @@ class Entry(
 
 
 class Begun(Entry, frozen=True, kw_only=True):
-    """The first line of a client: its name, and what the wall clock (ms since 1970) said then."""
+    """The first line of a client: its name, and what the wall clock (ms since 1970) said then.
+
+    ``user`` is whom its token names, and whose channel `@me` is therefore.
+    """
 
     name: str
     wall_ms: float
+    user: str | None = None
 
 
 class Opened(Entry, frozen=True, kw_only=True):
@@ -100,7 +106,7 @@ ClientEntry = Begun | Opened | Refused | Asked | Got | Closed | Stopped
 class Topic(msgspec.Struct, frozen=True, tag_field="type", tag="topic"):
     """One life of a stream's topic, before any record of it; later lives come later in the file.
 
-    ``group`` is the rule of ``streams.yaml``. ``epoch`` is what positions call this life.
+    ``group`` is the rule of ``streams.yaml``; of stream `@me` it is `user`. ``epoch`` is what positions call this life.
     """
 
     stream: str
@@ -110,11 +116,19 @@ class Topic(msgspec.Struct, frozen=True, tag_field="type", tag="topic"):
 
 
 class Published(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="record", gc=False
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="type",
+    tag="record",
+    gc=False,
+    omit_defaults=True,
 ):
     """A record as it stands in Kafka, or stood before retention or compaction took it.
 
     ``key`` is the entity, ``ts`` ms since 1970, ``digest`` that of the value, None for a removal.
+    Of a message ``to`` a user ``key`` is its collapse key, where it ``collapses``, else its id; one that is not
+    kept (ttl 0) is delivered at once or never.
     """
 
     stream: str
@@ -124,9 +138,30 @@ class Published(
     key: str
     ts: int
     digest: str | None
+    to: str = ""
+    is_kept: bool = True
+    collapses: bool = False
 
 
-LogEntry = Topic | Published
+class Tenure(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="tenure"):
+    """One holder of an inbox: a node under a node epoch, until the monotonic second ``over_at``."""
+
+    node: str
+    node_epoch: str
+    slot: int
+    over_at: float
+
+
+class Addressed(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="addressed"):
+    """A message that is not kept was written to the inbox of a holder."""
+
+    node_epoch: str
+    epoch: str
+    partition: int
+    offset: int
+
+
+LogEntry = Topic | Published | Tenure | Addressed
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):

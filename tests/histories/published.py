@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tidewire.kafka.partitioning import partition_of
 
-from .entries import LogEntry, Published, Topic
+from .entries import Addressed, LogEntry, Published, Tenure, Topic
+from .tenures import Tenures
 
 __all__ = ["ChannelLog", "Life", "Log", "build_log", "channel_parts"]
 
@@ -87,43 +88,56 @@ class Life:
         self.topic = topic
         self.counts = {topic.partitions}  # it may have grown
         self.records: dict[int, dict[int, Published]] = {}
+        self._grouped: dict[str, dict[int, list[Published]]] = {}  # made once all records are there
 
     def has(self, channel: str, record: Published) -> bool:
         """Whether a record is part of a channel of this stream."""
         group = channel_parts(channel)[1]
         return group is None or (
-            self._group_of(record.key) == group and record.partition in self._partitions(group)
+            self._group_of(record) == group and record.partition in self._partitions(group)
         )
 
     def channel(self, channel: str) -> ChannelLog:
         group = channel_parts(channel)[1]
-        partitions = sorted(self.records) if group is None else self._partitions(group)
-        records = {}
-        for partition in partitions:
-            held = self.records.get(partition, {})
-            records[partition] = [
-                held[offset]
-                for offset in sorted(held)
-                if group is None or self._group_of(held[offset].key) == group
-            ]
-        return ChannelLog(records)
+        if group is None:
+            return ChannelLog({p: list(self._in_order(p)) for p in sorted(self.records)})
+        if not self._grouped:
+            self._group()
+        held = self._grouped.get(group, {})
+        return ChannelLog({p: held.get(p, []) for p in self._partitions(group)})
+
+    def _group(self) -> None:
+        for partition in sorted(self.records):
+            for record in self._in_order(partition):
+                held = self._grouped.setdefault(self._group_of(record), {})
+                held.setdefault(partition, []).append(record)
+
+    def _in_order(self, partition: int) -> Iterator[Published]:
+        held = self.records[partition]
+        return (held[offset] for offset in sorted(held))
 
     def _partitions(self, group: str) -> list[int]:
         return sorted({partition_of(group.encode(), count) for count in self.counts})
 
-    def _group_of(self, key: str) -> str:
-        return key.partition("/")[0] if self.topic.group == "key-prefix" else key
+    def _group_of(self, record: Published) -> str:
+        if self.topic.group == "user":
+            return record.to
+        return record.key.partition("/")[0] if self.topic.group == "key-prefix" else record.key
 
 
 class Log:
     """Everything that was ever published."""
 
     def __init__(self) -> None:
+        self.tenures = Tenures()
         self._lives: dict[str, dict[str, Life]] = {}
         self._channels: dict[tuple[str, str], ChannelLog] = {}
 
     def add(self, entry: LogEntry) -> None:
         """Take the next entry. Raises ``ValueError`` for two records at one place."""
+        if isinstance(entry, Tenure | Addressed):
+            self.tenures.add(entry)
+            return
         lives = self._lives.setdefault(entry.stream, {})
         if isinstance(entry, Topic):
             lives.setdefault(entry.epoch, Life(entry)).counts.add(entry.partitions)

@@ -44,12 +44,13 @@ class Wanted:
 class ClientOptions:
     """How a client behaves; durations in seconds, sizes in bytes.
 
-    ``read_rate`` is bytes a second, None: as fast as they come; ``receive_buffer`` is the kernel's.
+    ``token`` is ``user``'s. ``read_rate`` is bytes a second, None: as fast as they come; ``receive_buffer`` is the kernel's.
     ``resume_at`` may falsify the position that a resume hands back. ``minds_silence``: a connection
     without a byte for 2.5 ping intervals counts as dead.
     """
 
     token: str | None = None
+    user: str | None = None
     backoff: BackoffLimits = field(default_factory=BackoffLimits)
     connect_timeout: float = 10.0
     obeys_goaway: bool = True
@@ -89,9 +90,13 @@ class RecordingClient:
 
     async def run(self) -> None:
         """Until `stop`, or until the server refuses for good."""
-        self._record.note(
-            Begun(at=time.monotonic(), name=self.name, wall_ms=round(time.time() * 1000, 3))
+        begun = Begun(
+            at=time.monotonic(),
+            name=self.name,
+            wall_ms=round(time.time() * 1000, 3),
+            user=self._options.user,
         )
+        self._record.note(begun)
         self._running = asyncio.create_task(self._live())
         try:
             await asyncio.wait({self._running})

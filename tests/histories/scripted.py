@@ -1,7 +1,7 @@
 """Histories without a server: a log and a client whose every line somebody chose."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
@@ -28,7 +28,7 @@ from .published import build_log
 from .violations import Findings
 from .walking import walk
 
-__all__ = ["ScriptedClient", "ScriptedLog", "judge", "place", "value_of"]
+__all__ = ["Scripted", "ScriptedClient", "ScriptedLog", "judge", "place", "value_of"]
 
 STREAM = "s"
 FIRST_EPOCH = "e1"
@@ -89,7 +89,13 @@ class ScriptedClient:
     """One client with one subscription; every line comes a second after the one before it."""
 
     def __init__(
-        self, name: str = "c", *, channel: str = STREAM, mode: str = "latest", snapshot: bool = True
+        self,
+        name: str = "c",
+        *,
+        channel: str = STREAM,
+        mode: str = "latest",
+        snapshot: bool = True,
+        user: str | None = None,
     ) -> None:
         self.entries: list[ClientEntry] = []
         self.frames = bytearray()
@@ -98,7 +104,7 @@ class ScriptedClient:
         self._mode = mode
         self._snapshot = snapshot
         self._connection = 0
-        self._note(Begun(at=self.now, name=name, wall_ms=self.now * 1000))
+        self._note(Begun(at=self.now, name=name, wall_ms=self.now * 1000, user=user))
 
     def connect(self, since: Position | None = None) -> None:
         """A new connection, and the request on it."""
@@ -123,6 +129,9 @@ class ScriptedClient:
     def stop(self) -> None:
         self._note(Stopped(at=self.now))
         self._note(Closed(at=self.now, connection=self._connection, code=1000, is_own=True))
+
+    def welcome(self, node: str) -> None:
+        self._message("welcome", {"node": node, "connection": str(self._connection)})
 
     def subscribed(
         self,
@@ -194,8 +203,15 @@ class ScriptedClient:
         self.now += 1.0
 
 
+class Scripted(Protocol):
+    """A log that somebody wrote line by line."""
+
+    @property
+    def entries(self) -> Sequence[LogEntry]: ...
+
+
 def judge(
-    log: ScriptedLog,
+    log: Scripted,
     *clients: ScriptedClient,
     quiet_at: float | None = 0.0,
     run: Run | None = None,

@@ -12,8 +12,8 @@ __all__ = ["Finding", "Findings", "Rule", "Violation"]
 class Rule(StrEnum):
     """The rules that are checked.
 
-    Two come with their own entries in the log once there is something to check: nothing after a right was
-    revoked for a second, and no targeted frame of an epoch that is over.
+    One comes with its own entries in the log once there is something to check: nothing after a right was
+    revoked for a second.
     """
 
     LOST = "lost"  # neither delivered, nor superseded by what was, nor in an announced gap
@@ -23,6 +23,7 @@ class Rule(StrEnum):
     PAYLOAD = "payload"  # not what was published at that place
     ORDER = "order"  # an older event of a key, or in `every` of a partition, after a newer one
     FOREIGN = "never published"  # or not in this channel
+    OLD_EPOCH = "old epoch"  # from the inbox of a node whose lease was over, or of another
     END = "end state"  # after quiet, not what the log says
     BYTES = "bytes"  # more waits for a connection than may
     PROTOCOL = "protocol"  # frames that docs/protocol.md does not allow

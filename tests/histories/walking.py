@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from .accounts import Moment
 from .entries import Asked, Begun, ClientEntry, Closed, Got, Opened, Refused, Stopped
 from .figures import Figures
@@ -11,7 +13,10 @@ from .replaying import Replay
 from .violations import Finding, Findings, Rule, Violation
 from .wire import Heading, HeadingPayload
 
-__all__ = ["ClientWalk", "walk"]
+__all__ = ["OWN", "ClientWalk", "walk"]
+
+OWN = "@me"
+"""The channel of the user that a client speaks for; to the log it is the group of that name."""
 
 _OF_SUBSCRIPTIONS = frozenset({"subscribed", "snapshot", "updates", "gap", "unsubscribed"})
 
@@ -29,6 +34,8 @@ class ClientWalk:
         self._subscriptions: dict[tuple[int, int], Replay] = {}  # by connection and `sub`
         self._wall_lead_ms = 0.0
         self._stopped_at: float | None = None
+        self._user: str | None = None
+        self._nodes: dict[int, str] = {}  # by connection
         self._now = 0.0
         self._updated_at: dict[Replay, float] = {}
         self._not_live_since: dict[Replay, float] = {}
@@ -43,6 +50,7 @@ class ClientWalk:
                 self._ask(entry)
             case Begun():
                 self.figures.name = entry.name
+                self._user = entry.user
                 self._wall_lead_ms = entry.wall_ms - entry.at * 1000
             case Opened():
                 self.figures.connections += 1
@@ -63,6 +71,8 @@ class ClientWalk:
     # Entries
 
     def _ask(self, entry: Asked) -> None:
+        if entry.channel == OWN:
+            entry = msgspec.structs.replace(entry, channel=f"{OWN}/{self._user}")
         self._asked[entry.connection, entry.id] = entry
         replay = self._replays.get(entry.subscription)
         if replay is None:
@@ -119,6 +129,8 @@ class ClientWalk:
             self._of_subscription(entry, frame, number, heading)
         elif heading.type == "status":
             self._status(entry, heading.payload)
+        elif heading.type == "welcome":
+            self._nodes[entry.connection] = heading.payload.node
         elif heading.type == "error":
             self.figures.errors[heading.payload.code] += 1
 
@@ -134,6 +146,10 @@ class ClientWalk:
             self._report(Finding(Rule.PROTOCOL, text), "", entry.at)
             return
         message = self._frames.judge(frame, number, replay.channel)
+        for record in message.records:
+            fault = self._log.tenures.fault(record, self._nodes.get(entry.connection, ""), entry.at)
+            if fault is not None:
+                self._report(fault, replay.channel, entry.at)
         replay.take(message, Moment(entry.at, self._wall_ms(entry.at)))
         self._count(replay, heading, len(message.records), entry.at)
 

@@ -146,6 +146,10 @@ class Session:
         self.state = SessionState.ACTIVE
         self._expires_at = expires_at
 
+    def wait_for_hello(self, now: float) -> None:
+        """Nobody looked at what the client sent in time: it has the whole time again."""
+        self._hello_by = now + self._limits.hello_timeout
+
     def closed(self) -> None:
         self.state = SessionState.CLOSED
 

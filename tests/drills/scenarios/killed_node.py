@@ -44,7 +44,6 @@ def run(site: Site, report: Report) -> None:
     report.figure("back p50 s", quantile(returns, 0.5))
     report.figure("back p99 s", quantile(returns, 0.99))
     report.figure("resumed", " ".join(f"{k} {n}" for k, n in sorted(recovered(seen).items())))
-    report.figure("registry", "no such part yet")
     report.require("connections were lost", bool(returns), f"{len(returns)} came back")
 
 

@@ -42,6 +42,21 @@ async def test_silent_client_is_closed(make_gateway: Any) -> None:
     assert reason == "no hello came in time"
 
 
+async def test_client_is_not_refused_because_the_node_looked_late(
+    make_gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that wakes up sees that time is over before it sees the hello that came in time."""
+    monkeypatch.setattr("tidewire_gateway.connection._STANDSTILL", 0.0)
+    async with (
+        make_gateway(limits={"hello_timeout": 0.1}) as gateway,
+        gateway.connect(hello=False) as client,
+    ):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await client.closed()
+        assert (await client.hello())["node"] == "node-1"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -96,6 +96,12 @@ def test_message_rate_is_held_and_recovers() -> None:
     assert [type(a) for a in session.receive_text(SUBSCRIBE, 105.0)] == [Perform]
 
 
+def test_client_that_nobody_looked_at_has_the_whole_time_for_hello_again() -> None:
+    session = Session(Limits(), 100.0, age=1000.0)
+    session.wait_for_hello(130.0)
+    assert session.next_deadline() == (138.0, Deadline.HELLO)
+
+
 def test_deadlines_follow_the_state() -> None:
     session = fresh()
     assert session.next_deadline() == (108.0, Deadline.HELLO)

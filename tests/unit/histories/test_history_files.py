@@ -9,12 +9,13 @@ from histories.__main__ import main
 from histories.checking import check
 from histories.entries import Got, Run, Sample
 from histories.reading import read_client
-from histories.scripted import ScriptedClient, ScriptedLog
+from histories.scripted import Scripted, ScriptedClient, ScriptedLog
+from histories.scripted_users import ScriptedInbox, ScriptedUser
 from histories.violations import Rule
 from histories.writing import Recording, write_log, write_run, write_samples
 
 
-def write(folder: Path, log: ScriptedLog, *clients: ScriptedClient, quiet: bool = True) -> None:
+def write(folder: Path, log: Scripted, *clients: ScriptedClient, quiet: bool = True) -> None:
     """A history on disk: a part for every two clients."""
     write_log(folder, log.entries)
     write_run(folder, Run(quiet_at=0.0 if quiet else None, most_bytes=1000))
@@ -137,3 +138,19 @@ def test_two_clients_of_a_part_cannot_share_a_name(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="two clients"):
         recording.client("a")
     recording.close()
+
+
+@pytest.mark.parametrize(("over_at", "rules"), [(100.0, set()), (1.0, {Rule.OLD_EPOCH})])
+def test_history_of_messages_to_users_is_judged_with_its_leases(
+    tmp_path: Path, over_at: float, rules: set[Rule]
+) -> None:
+    inbox = ScriptedInbox()
+    fleeting = inbox.publish("now or never", is_kept=False)
+    inbox.hold("node-1", "e1", over_at=over_at)
+    inbox.address(fleeting, "e1")
+    device = ScriptedUser()
+    device.arrive()
+    device.updates(inbox.end(), fleeting)
+    device.stop()
+    write(tmp_path, inbox, device)
+    assert check(tmp_path).findings.rules == rules
