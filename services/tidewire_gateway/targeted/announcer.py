@@ -100,7 +100,8 @@ class Announcer:
             evicted = await self._registry.announce(self._node, lease.epoch, batch)
         except LeaseLostError:
             self._end(lease.epoch, is_told=False)
-            self._on_lease_lost()
+            if self._clock.lease is lease:  # there may be a new one already
+                self._on_lease_lost()
         except RegistryUnavailableError as error:
             self._end(lease.epoch, is_told=False)
             self._instruments.registry_call("failed")

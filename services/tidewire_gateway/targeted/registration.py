@@ -59,7 +59,7 @@ class Registration:
         """Somebody was told that the lease is not there any more."""
         if self._clock.lease is not None:
             self._give_up("the registry knows another holder, or none")
-        self._is_over.set()
+            self._is_over.set()
 
     async def run(self) -> None:
         try:
@@ -82,13 +82,13 @@ class Registration:
             await self._pause("registry has no place for this node", error)
             return False
         self._last_epoch = lease.epoch
-        self._clock.granted(lease, sent_at)
         try:
             await self._on_granted(lease)
         except KafkaError as error:
-            self._clock.lost()
             await self._pause("inbox cannot be opened", error)
             return False
+        self._is_over.clear()
+        self._clock.granted(lease, sent_at)  # not before: nobody is announced without an open inbox
         self._failures = 0
         self._instruments.lease_held.set(1)
         _log.info("registered", slot=lease.slot, epoch=lease.epoch)
