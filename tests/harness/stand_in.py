@@ -17,7 +17,7 @@ from types import FrameType
 __all__ = ["serve", "stand_ins"]
 
 TESTS = Path(__file__).resolve().parents[1]
-SERVICES = ("gateway", "publisher", "flights")
+SERVICES = ("gateway", "publisher", "registry", "router", "flights", "flights/following")
 STREAMS = "streams: {flights: {topic: flights, table: true, partitions: 2}}\n"
 FILES = """
 from pathlib import Path
@@ -32,6 +32,7 @@ def stand_ins(folder: Path, **behaviours: str) -> Mapping[str, str]:
     for name in SERVICES:
         package = folder / f"tidewire_{name}"
         package.mkdir(parents=True)
+        name = package.name.removeprefix("tidewire_")
         (package / "__init__.py").write_text(FILES)
         (package / "streams.yaml").write_text(STREAMS)
         (package / "__main__.py").write_text(

@@ -27,6 +27,8 @@ __all__ = [
     "router_spec",
 ]
 
+RUN_VARIABLE: Final = "TIDEWIRE_DEV_RUN"
+"""Names the data directory of the run that a process is part of, for who looks at processes."""
 DRAIN_WINDOW: Final = 5.0
 """Seconds: no load balancer waits here, and nobody wants to wait for a node to come back."""
 
@@ -163,5 +165,9 @@ def _python(
         name,
         [sys.executable, "-m", *arguments],
         common.data_dir.logs / f"{name}.log",
-        environment={"PYTHONUNBUFFERED": "1", **environment},
+        environment={
+            "PYTHONUNBUFFERED": "1",
+            RUN_VARIABLE: str(common.data_dir.root),
+            **environment,
+        },
     )
