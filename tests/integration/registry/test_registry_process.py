@@ -93,6 +93,13 @@ async def test_an_emptied_store_is_filled_again_by_the_nodes(
         await registry.close()
 
 
+async def is_store_up(url: str, is_up: bool) -> bool:
+    """Whether the registry says so by its metric."""
+    async with httpx.AsyncClient(base_url=url, timeout=3.0) as client:
+        metrics = (await client.get("/metrics")).text
+    return f"\ntidewire_registry_store_up {float(is_up)}" in metrics
+
+
 async def test_without_its_store_the_registry_says_so_and_recovers(
     store: RedisProcess, tmp_path: Path
 ) -> None:
@@ -107,11 +114,7 @@ async def test_without_its_store_the_registry_says_so_and_recovers(
             assert answer.headers["retry-after"] == "1"
             assert (await client.get("/readyz")).status_code == 200
 
-            async def is_told() -> bool:
-                metrics = (await client.get("/metrics")).text
-                return "\ntidewire_registry_store_up 0.0" in metrics
-
-            await eventually(is_told)
+            await eventually(lambda: is_store_up(running.url, False))
         with pytest.raises(RegistryUnavailableError):
             await registry.renew("a", lease.epoch, NodeState.READY, {})
         store.on()
@@ -120,6 +123,7 @@ async def test_without_its_store_the_registry_says_so_and_recovers(
         await registry.announce("a", again.epoch, ANN)
         assert set(await registry.lookup(["ann"])) == {"ann"}
         await registry.close()
+        await eventually(lambda: is_store_up(running.url, True))
         log = await asyncio.to_thread(running.stop, signal.SIGTERM)
     told = [json.loads(line)["event"] for line in log]
     assert told.count("the store does not answer") == 1
