@@ -11,6 +11,7 @@ from fastapi import Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from tidewire.errors import TidewireError
+from tidewire.targeting.users import check_user
 
 from .body import checked, read_body, users_of
 from .core.problems import (
@@ -30,7 +31,6 @@ from .models import (
     AnnounceBody,
     NodeBody,
     RenewBody,
-    checked_user,
 )
 from .node_calls import NodeCalls
 from .stores.port import RegistryStore
@@ -161,11 +161,11 @@ class Endpoints:
         return _json({"places": await self._store.lookup(users)})
 
     async def _user(self, user: str) -> Response:
-        devices = await self._store.devices_of(checked_user(user))
+        devices = await self._store.devices_of(check_user(user))
         return _json({"user": user, "devices": devices})
 
     async def _disconnect(self, user: str) -> Response:
-        places = (await self._store.lookup([checked_user(user)])).get(user, ())
+        places = (await self._store.lookup([check_user(user)])).get(user, ())
         nodes = await self._node_calls.disconnect(user, places)
         ended = sum(node.get("connections", 0) for node in nodes)
         return _json({"connections": ended, "nodes": nodes})

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
 from tidewire.targeting.errors import InvalidUserError
 from tidewire.targeting.registry import Batch, NodeAnnouncement, NodeState, Session
-from tidewire.targeting.users import MAX_BYTES, check_user
+from tidewire.targeting.users import check_user
 
 __all__ = [
     "BODIES",
@@ -28,7 +28,6 @@ __all__ = [
     "Renewed",
     "SessionBody",
     "UserView",
-    "checked_user",
 ]
 
 MOST_SESSIONS = 1000
@@ -40,16 +39,9 @@ _CONNECTION = r"^[^\s\x00-\x1f\x7f]+$"
 _MOST_DEVICE = 128
 
 
-def checked_user(user: str) -> str:
-    """Raises `InvalidUserError`; quick for the users that there are."""
-    if user.isascii() and user.isprintable() and 0 < len(user) <= MAX_BYTES:
-        return user
-    return check_user(user)
-
-
 def _user(user: str) -> str:
     try:
-        return checked_user(user)
+        return check_user(user)
     except InvalidUserError as error:
         raise ValueError(str(error)) from None
 

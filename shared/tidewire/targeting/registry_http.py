@@ -17,7 +17,7 @@ from .errors import (
     RegistryUnavailableError,
 )
 from .registry import Batch, Evicted, Lease, NodeAnnouncement, NodeState, Place
-from .users import MAX_BYTES, check_user
+from .users import check_user
 
 __all__ = ["MOST_USERS", "HttpRegistry"]
 
@@ -204,8 +204,6 @@ def _place(place: Mapping[str, Any]) -> Place:
 
 
 def _is_user(user: str) -> bool:
-    if user.isascii() and user.isprintable() and 0 < len(user) <= MAX_BYTES:
-        return True
     try:
         check_user(user)
     except InvalidUserError:
