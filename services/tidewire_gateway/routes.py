@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable
 
-import orjson
 from fastapi import APIRouter, Request, Response, Security
 from fastapi.security import HTTPBearer
 from starlette.types import Receive, Scope, Send
 
+from tidewire.http.answers import problem_response
 from tidewire.http.bearer import bearer_token, check_query, token_refused
-from tidewire.http.problems import CONTENT_TYPE, Problem, ProblemError
+from tidewire.http.problems import ProblemError
 from tidewire.identity.errors import IdentityError
 from tidewire.identity.tokens import Identity
 
@@ -41,7 +41,7 @@ def make_one_off_router(
         return _Deferred(reader, request)
 
     async def refuse_method(request: Request) -> Response:
-        return _problem_response(method_not_allowed(request.method))
+        return problem_response(method_not_allowed(request.method), headers=_HEADERS)
 
     for method in ("GET", "HEAD"):
         router.add_api_route(
@@ -81,7 +81,9 @@ class _ChannelReader:
             outcome = await self._read(request, send)
         except ProblemError as refusal:
             outcome = refusal.problem.outcome
-            await _problem_response(refusal.problem)(request.scope, request.receive, send)
+            await problem_response(refusal.problem, headers=_HEADERS)(
+                request.scope, request.receive, send
+            )
         self._instruments.one_off_read(outcome)
 
     async def _read(self, request: Request, send: Send) -> str:
@@ -149,12 +151,3 @@ def _headers(snapshot: ChannelSnapshot, stale_age: float | None) -> dict[str, st
 def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     named = {"Content-Type": "application/json", **headers}
     return [(name.lower().encode(), value.encode()) for name, value in named.items()]
-
-
-def _problem_response(problem: Problem) -> Response:
-    return Response(
-        orjson.dumps(problem.body()),
-        status_code=int(problem.status),
-        headers={**_HEADERS, **problem.headers},
-        media_type=CONTENT_TYPE,
-    )

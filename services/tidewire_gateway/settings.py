@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 from tidewire.config.listening import is_loopback
 from tidewire.config.settings import ServiceSettings
 from tidewire.kafka.settings import KafkaSettings
+from tidewire.targeting.topics import INBOX, TARGETED
 
 from .core.limits import Limits
 
@@ -66,8 +67,8 @@ class TargetedSettings(BaseModel):
         default=None, pattern=r"^https?://", description="where the registry answers"
     )
     redis_url: str | None = Field(default=None, description="where the mailboxes are")
-    topic: str = Field(default="tidewire.targeted", description="what is published to users")
-    inbox_topic: str = Field(default="tidewire.inbox", description="one partition per node")
+    topic: str = Field(default=TARGETED, description="what is published to users")
+    inbox_topic: str = Field(default=INBOX, description="one partition per node")
     epoch: str = Field(
         default="0",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",

@@ -12,13 +12,13 @@ from starlette.exceptions import HTTPException
 
 from tidewire import __version__
 from tidewire.config.streams import Stream
+from tidewire.http.answers import problem_response
 from tidewire.identity.tokens import TokenVerifier
 from tidewire.kafka.ports import RecordWriter
 from tidewire.publishing import AsyncPublisher, EventLimits
 from tidewire.targeting.registry import Registry
 from tidewire.telemetry.metrics import Metrics, create_metrics
 
-from .answering import problem_response
 from .body import Intake
 from .core.access import Access
 from .core.admission import Admission

@@ -8,13 +8,13 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from tidewire.errors import TidewireError
+from tidewire.http.answers import problem_response
 from tidewire.http.bearer import check_query
 from tidewire.ingest.user_events import parse_push
 from tidewire.publishing import EventLimits
 from tidewire.publishing.origin import origin_of
 from tidewire.telemetry.metrics import Metrics, label_or_other
 
-from .answering import problem_response
 from .body import Intake
 from .core.access import Access, check_may_reach
 from .core.problems import Problem, ProblemError, problem_of

@@ -12,12 +12,12 @@ from prometheus_client import Counter
 
 from tidewire.config.streams import Stream
 from tidewire.errors import TidewireError
+from tidewire.http.answers import plain, problem_response
 from tidewire.http.bearer import check_query
 from tidewire.kafka.records import RecordPosition
 from tidewire.publishing import EventLimits
 from tidewire.telemetry.metrics import Metrics, label_or_other
 
-from .answering import problem_response
 from .body import Intake
 from .core.access import Access, check_may_publish, check_may_reach
 from .core.answers import Outcome, check_events, check_user_events, partly_written, written
@@ -123,12 +123,12 @@ class Endpoints:
         )
 
     async def healthz(self) -> Response:
-        return _plain("ok")
+        return plain("ok")
 
     async def readyz(self) -> Response:
         if self.is_ready:
-            return _plain("ready")
-        return _plain("not ready", HTTPStatus.SERVICE_UNAVAILABLE)
+            return plain("ready")
+        return plain("not ready", HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def metrics(self, request: Request) -> Response:
         text, content_type = self._metrics.render(request.headers.get("accept", ""))
@@ -198,7 +198,3 @@ class Endpoints:
 def _refused(problem: Problem, published: dict[str, Counter]) -> Response:
     label_or_other(published, problem.outcome).inc()
     return problem_response(problem)
-
-
-def _plain(text: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return Response(text + "\n", status_code=int(status), media_type="text/plain")

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from tidewire.config.listening import is_loopback
 from tidewire.config.settings import ServiceSettings
+from tidewire.config.urls import is_http_url
 from tidewire.kafka.settings import KafkaSettings
 from tidewire.publishing import TARGETED_TOPIC
 
@@ -60,7 +60,7 @@ class PublisherSettings(ServiceSettings):
                 f"{PREFIX}MAX_PENDING_BYTES: must be at least {PREFIX}MAX_BODY_BYTES "
                 f"({self.max_body_bytes}), or no request of that size is ever taken"
             )
-        if self.registry_url is not None and not _is_http_url(self.registry_url):
+        if self.registry_url is not None and not is_http_url(self.registry_url):
             raise ValueError(
                 f"{PREFIX}REGISTRY_URL: must be an http or https URL, such as http://127.0.0.1:8082 "
                 f"(is {self.registry_url!r})"
@@ -71,11 +71,3 @@ class PublisherSettings(ServiceSettings):
     def named_kafka(self) -> KafkaSettings:
         """``kafka`` under the service's own name, unless one was given."""
         return self.kafka.named("tidewire-publisher")
-
-
-def _is_http_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False

@@ -12,13 +12,14 @@ from starlette.exceptions import HTTPException
 
 from tidewire import __version__
 from tidewire.config.explain import explain
+from tidewire.http.answers import problem_response
 from tidewire.ingest.errors import FieldProblem
 from tidewire.targeting.errors import StoreUnavailableError
 from tidewire.telemetry.logging import get_logger
 from tidewire.telemetry.metrics import create_metrics
 
 from .core.problems import internal, invalid_request, unknown_path
-from .endpoints import Endpoints, problem_response
+from .endpoints import Endpoints
 from .housekeeping import Housekeeping
 from .instruments import Instruments
 from .models import field_name

@@ -11,11 +11,11 @@ from fastapi import Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from tidewire.errors import TidewireError
+from tidewire.http.answers import plain, problem_response
 from tidewire.targeting.users import check_user
 
 from .body import checked, read_body, users_of
 from .core.problems import (
-    CONTENT_TYPE,
     Problem,
     ProblemError,
     gone_away,
@@ -35,7 +35,7 @@ from .models import (
 from .node_calls import NodeCalls
 from .stores.port import RegistryStore
 
-__all__ = ["Endpoints", "problem_response"]
+__all__ = ["Endpoints"]
 
 _Work = Callable[[], Awaitable[Response]]
 _MOST_IN_WORK: Final = 1000
@@ -97,12 +97,12 @@ class Endpoints:
         return await self._answer("disconnect", lambda: self._disconnect(user))
 
     async def healthz(self) -> Response:
-        return _plain("ok")
+        return plain("ok")
 
     async def readyz(self) -> Response:
         if self.is_ready:
-            return _plain("ready")
-        return _plain("not ready", HTTPStatus.SERVICE_UNAVAILABLE)
+            return plain("ready")
+        return plain("not ready", HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def metrics(self, request: Request) -> Response:
         text, content_type = self._instruments.render(request.headers.get("accept", ""))
@@ -198,19 +198,6 @@ class Endpoints:
         return problem_response(problem)
 
 
-def problem_response(problem: Problem) -> Response:
-    return Response(
-        orjson.dumps(problem.body()),
-        status_code=int(problem.status),
-        headers=dict(problem.headers),
-        media_type=CONTENT_TYPE,
-    )
-
-
 def _json(document: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
     """Dataclasses are written as objects."""
     return Response(orjson.dumps(document), status_code=int(status), media_type="application/json")
-
-
-def _plain(text: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return Response(text + "\n", status_code=int(status), media_type="text/plain")

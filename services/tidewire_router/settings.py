@@ -9,6 +9,7 @@ from tidewire.config.settings import ServiceSettings
 from tidewire.kafka.groups import GroupMembership
 from tidewire.kafka.settings import KafkaSettings
 from tidewire.targeting.mailboxes import MailboxLimits
+from tidewire.targeting.topics import DEAD_LETTERS, INBOX, TARGETED
 
 from .core.waiting import WaitingLimits
 
@@ -25,9 +26,9 @@ class RouterSettings(ServiceSettings):
     kafka: KafkaSettings = KafkaSettings()
     redis_url: str = Field(default="redis://127.0.0.1:6379", min_length=1)
     registry_url: str = Field(default="http://127.0.0.1:8082", pattern=r"^https?://")
-    targeted_topic: str = Field(default="tidewire.targeted", min_length=1, max_length=249)
-    inbox_topic: str = Field(default="tidewire.inbox", min_length=1, max_length=249)
-    dlq_topic: str = Field(default="tidewire.targeted.dlq", min_length=1, max_length=249)
+    targeted_topic: str = Field(default=TARGETED, min_length=1, max_length=249)
+    inbox_topic: str = Field(default=INBOX, min_length=1, max_length=249)
+    dlq_topic: str = Field(default=DEAD_LETTERS, min_length=1, max_length=249)
     epoch: str = Field(default="0", pattern=r"^[A-Za-z0-9_-]{1,64}$")
     group_id: str = Field(default="tidewire-router", min_length=1, max_length=200)
     instance_id: str | None = Field(default=None, min_length=1, max_length=200)

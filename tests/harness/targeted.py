@@ -22,13 +22,13 @@ from tidewire.targeting.registry import (
     NodeState,
     Place,
 )
+from tidewire.targeting.topics import INBOX, TARGETED
 from tidewire_gateway.targeted.service import TargetedParts
 from tidewire_registry.core.leases import LeaseRules
 from tidewire_registry.stores.memory import MemoryStore
 
 __all__ = ["INBOX", "TARGETED", "MemoryRegistry", "TargetedWorld"]
 
-TARGETED, INBOX = "tidewire.targeted", "tidewire.inbox"
 _PARTITIONS = 3
 
 

@@ -13,7 +13,8 @@ from tidewire.bench.usage import Cpu, cpu_of, resident_bytes
 from tidewire.dev.brokers import redis_server
 from tidewire.targeting.registry import Batch, NodeAnnouncement, Session
 from tidewire.targeting.registry_http import HttpRegistry
-from tidewire.topics.targeted import DEAD_LETTERS, INBOX, TARGETED, targeted_topics
+from tidewire.targeting.topics import DEAD_LETTERS, INBOX, TARGETED
+from tidewire.topics import targeted_topics
 
 from ...peers.peers import Peer
 from ..contenders import connected, settled, subscribe_script

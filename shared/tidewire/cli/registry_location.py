@@ -2,11 +2,11 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 
 from ..config.errors import ConfigError
+from ..config.urls import is_http_url
 from ..dev.running import read_running
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ RegistryOption = Annotated[
 def registry_client(registry: str | None, data_dir: Path) -> "RegistryClient":
     """Raises ``ConfigError`` that names the options where nothing tells where the registry is."""
     url = registry if registry is not None else _of_run(data_dir)
-    if not _is_http_url(url):
+    if not is_http_url(url):
         raise ConfigError(f"--registry: must be a URL such as http://127.0.0.1:8082 (is {url!r})")
     try:
         from .registry_client import RegistryClient  # httpx is slow to load
@@ -32,14 +32,6 @@ def registry_client(registry: str | None, data_dir: Path) -> "RegistryClient":
             f"asking the registry needs {e.name}, which is not installed: pip install 'tidewire[server]'"
         ) from None
     return RegistryClient(url)
-
-
-def _is_http_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _of_run(data_dir: Path) -> str:

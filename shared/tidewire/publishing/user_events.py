@@ -15,13 +15,13 @@ from ..targeting.messages import (
     MAX_TTL_MS,
     TTL,
 )
+from ..targeting.topics import TARGETED as TARGETED_TOPIC
 from ..targeting.users import check_user
 from .errors import InvalidEventError
 from .events import Destination, Event, EventLimits, Origin, build_record, utf8
 
 __all__ = ["TARGETED_TOPIC", "UserEvent", "build_user_record", "targeted"]
 
-TARGETED_TOPIC: Final = "tidewire.targeted"
 _TYPE: Final = "tidewire.targeted"
 _MAX_TTL: Final = MAX_TTL_MS // 1000
 

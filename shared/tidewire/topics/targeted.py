@@ -4,12 +4,10 @@ from typing import Final
 
 from ..config.streams import Stream
 from ..protocol.codes import Mode
+from ..targeting.topics import DEAD_LETTERS, INBOX, TARGETED
 
-__all__ = ["DEAD_LETTERS", "DEFAULT_SLOTS", "INBOX", "TARGETED", "targeted_topics"]
+__all__ = ["DEFAULT_SLOTS", "targeted_topics"]
 
-TARGETED: Final = "tidewire.targeted"
-INBOX: Final = "tidewire.inbox"
-DEAD_LETTERS: Final = "tidewire.targeted.dlq"
 _PARTITIONS: Final = 12
 DEFAULT_SLOTS: Final = 16
 _HOUR_MS: Final = 3_600_000

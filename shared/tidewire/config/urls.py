@@ -1,0 +1,14 @@
+"""URLs that people give."""
+
+from urllib.parse import urlsplit
+
+__all__ = ["is_http_url"]
+
+
+def is_http_url(text: str) -> bool:
+    """Whether this is an http or https URL with a host, and a port that can be asked."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
