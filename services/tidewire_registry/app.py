@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from tidewire import __version__
 from tidewire.config.explain import explain
 from tidewire.http.answers import problem_response
+from tidewire.http.serving import end_with
 from tidewire.ingest.errors import FieldProblem
 from tidewire.targeting.errors import StoreUnavailableError
 from tidewire.telemetry.logging import get_logger
@@ -58,7 +59,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         keeping = asyncio.create_task(housekeeping.run(), name="housekeeping")
-        keeping.add_done_callback(lambda ended: _stop(app, ended))
+        keeping.add_done_callback(lambda ended: end_with(app, ended))
         endpoints.is_ready = True
         try:
             yield
@@ -92,15 +93,6 @@ async def _close(store: RegistryStore) -> None:
         await store.close()
     except StoreUnavailableError as error:
         _log.warning("the store did not take the farewell", reason=str(error))
-
-
-def _stop(app: FastAPI, ended: asyncio.Task[None]) -> None:
-    """Without housekeeping no lease ever ends: the process must not go on as if all were well."""
-    if ended.cancelled():
-        return
-    app.state.failure = ended.exception()
-    if app.state.stop is not None:
-        app.state.stop()
 
 
 async def _http_problem(_request: Request, error: Exception) -> Response:

@@ -1,5 +1,6 @@
 """Runs a service's application under uvicorn: says when it is ready, ends cleanly on a signal."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ from fastapi import FastAPI
 from ..config.listening import url_of
 from ..telemetry.logging import get_logger
 
-__all__ = ["serve"]
+__all__ = ["end_with", "make_server", "serve"]
 
 _KEEP_ALIVE_TIMEOUT = 75
 _MAX_HEADER_BYTES = 64 * 1024
@@ -28,6 +29,19 @@ def serve(
 
     An application ends its own service by ``state.stop()``; ``state.failure``, where it left one, is raised then.
     """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _exit)  # uvicorn raises the signal again once it has shut down
+    server = make_server(app, sock, shutdown_timeout=shutdown_timeout, is_ready_told=is_ready_told)
+    server.run(sockets=[sock])
+    failure: BaseException | None = getattr(app.state, "failure", None)
+    if failure is not None:
+        raise failure
+
+
+def make_server(
+    app: FastAPI, sock: socket.socket, *, shutdown_timeout: float, is_ready_told: bool
+) -> uvicorn.Server:
+    """What `serve` runs, for who has a loop of its own; ``app.state.stop`` is set to what ends it."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -39,14 +53,18 @@ def serve(
         timeout_graceful_shutdown=max(1, round(shutdown_timeout)),
         h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
     )
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _exit)  # uvicorn raises the signal again once it has shut down
     server = _Server(config, url_of(sock), is_ready_told=is_ready_told)
     app.state.stop = server.stop
-    server.run(sockets=[sock])
-    failure: BaseException | None = getattr(app.state, "failure", None)
-    if failure is not None:
-        raise failure
+    return server
+
+
+def end_with(app: FastAPI, ended: "asyncio.Task[None]") -> None:
+    """A task without which the application would only look alive has ended: so does its service."""
+    if ended.cancelled():
+        return
+    app.state.failure = ended.exception()
+    if app.state.stop is not None:
+        app.state.stop()
 
 
 class _Server(uvicorn.Server):

@@ -5,7 +5,6 @@ Exit codes: 0 ended by a signal · 1 the broker failed · 2 an option or a file 
 
 import argparse
 import asyncio
-import os
 import signal
 import socket
 import sys
@@ -16,15 +15,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-import orjson
-import uvicorn
 from fastapi import FastAPI
 
 from tidewire.config.errors import ConfigError
-from tidewire.config.listening import bind, url_of
+from tidewire.config.listening import bind
 from tidewire.config.streams import Stream
 from tidewire.config.streams_file import load_streams
 from tidewire.errors import TidewireError
+from tidewire.http.serving import make_server
 from tidewire.identity.keys import load_key
 from tidewire.kafka.confluent_clients import ConfluentReader
 from tidewire.kafka.settings import KafkaSettings
@@ -93,37 +91,10 @@ async def _run(options: Options, ledger: Ledger, sock: socket.socket) -> None:
 
 
 async def _serve(app: FastAPI, sock: socket.socket, *, is_json: bool) -> None:
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="on",
-        ws="none",
-        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
-    )
-    server = _Server(config, url_of(sock), is_json=is_json)
-    app.state.stop = server.stop
+    server = make_server(app, sock, shutdown_timeout=_SHUTDOWN_TIMEOUT, is_ready_told=is_json)
     await server.serve(sockets=[sock])
     if app.state.failure is not None:
         raise app.state.failure
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, url: str, *, is_json: bool) -> None:
-        super().__init__(config)
-        self._url = url
-        self._is_json = is_json
-
-    def stop(self) -> None:
-        self.should_exit = True
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and self._is_json:
-            ready = {"event": "ready", "http": self._url, "pid": os.getpid()}
-            sys.stdout.write(orjson.dumps(ready).decode() + "\n")
-            sys.stdout.flush()
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:

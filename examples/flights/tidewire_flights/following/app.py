@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from tidewire.http.problems import CONTENT_TYPE, Problem, ProblemError
+from tidewire.http.serving import end_with
 
 from .errors import FollowError, InvalidFlightError, LedgerError
 from .followers import Followers
@@ -44,7 +45,7 @@ def create_app(parts: Parts) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         telling = asyncio.create_task(parts.teller.run(), name="teller")
-        telling.add_done_callback(lambda ended: _stop(app, ended))
+        telling.add_done_callback(lambda ended: end_with(app, ended))
         try:
             yield
         finally:
@@ -123,15 +124,6 @@ def _json(body: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
 def _answer(problem: Problem) -> Response:
     headers = {**_PRIVATE, **problem.headers}
     return Response(orjson.dumps(problem.body()), int(problem.status), headers, CONTENT_TYPE)
-
-
-def _stop(app: FastAPI, ended: asyncio.Task[None]) -> None:
-    """A service that takes wishes and tells nobody must not look alive."""
-    if ended.cancelled():
-        return
-    app.state.failure = ended.exception()
-    if app.state.stop is not None:
-        app.state.stop()
 
 
 async def _told(_request: Request, error: Exception) -> Response:
