@@ -227,13 +227,16 @@ class Mail:
         if letter.expires_at_ms <= time.time() * 1000:
             self._instruments.letter("expired")
             return
+        frames: bytes | None = None
         for subscription in members:
             if subscription.request is not None:
                 subscription.feed.look()
                 continue
             taken = subscription.feed.offer(letter, can_take=subscription.can_take)
             if taken is not None:
-                self._write(subscription, [taken], taken.offset + 1)
+                if frames is None:  # the connections of a user share their number
+                    frames = self._frames(subscription, [taken], taken.offset + 1)
+                self._write(subscription, frames, 1)
                 self._instruments.letter("inbox")
             else:
                 self._read_soon(subscription)
@@ -247,11 +250,10 @@ class Mail:
             return PushOutcome.LIMITED
         place = (subscription.partition, NO_OFFSET)
         event = encode_message(push.id, push.id, push.data, push.ts_ms, place)
-        stay = Position(self._position(subscription, 0).epoch, {})
-        data = text_frame(encode_updates(subscription.sub, stay, [event], coalesced=0))
-        subscription.wrote_at = self._loop.time()
-        subscription.client.write(data)
-        self._instruments.delivered(1, 1, len(data))
+        assert self._topic is not None
+        stay = Position(self._topic.epoch, {})
+        frame = text_frame(encode_updates(subscription.sub, stay, [event], coalesced=0))
+        self._write(subscription, frame, 1)
         self._instruments.letter("push")
         return PushOutcome.DELIVERED
 
@@ -359,7 +361,8 @@ class Mail:
             if gap is not None:
                 self._tell_gap(subscription, gap, GapReason.RETENTION)
             if letters:
-                self._write(subscription, letters, next_offset)
+                frames = self._frames(subscription, letters, next_offset)
+                self._write(subscription, frames, len(letters))
                 self._instruments.letter("mailbox", len(letters))
 
     def _answer(
@@ -410,18 +413,19 @@ class Mail:
         told = encode_gap(subscription.sub, {subscription.partition: gap}, reason)
         subscription.client.write(text_frame(told))
 
-    def _write(
+    def _frames(
         self, subscription: MailSubscription, letters: Iterable[Letter], next_offset: int
-    ) -> None:
-        events = [event_of(letter) for letter in letters]
+    ) -> bytes:
         position = self._position(subscription, next_offset)
-        batch = Batch(events, 0)
-        data = b"".join(
+        batch = Batch([event_of(letter) for letter in letters], 0)
+        return b"".join(
             updates_frames(subscription.sub, position, batch, self._limits.max_frame_out)
         )
+
+    def _write(self, subscription: MailSubscription, frames: bytes, events: int) -> None:
         subscription.wrote_at = self._loop.time()
-        subscription.client.write(data)
-        self._instruments.delivered(1, len(events), len(data))
+        subscription.client.write(frames)
+        self._instruments.delivered(1, events, len(frames))
 
     def _position(self, subscription: MailSubscription, next_offset: int) -> Position:
         assert self._topic is not None
