@@ -378,6 +378,13 @@ class TargetedMachine(RuleBasedStateMachine):
         self.commit()
         for device in self.devices:
             device.receive()
+        refused = [device for device in self.devices if device.is_refused]
+        if refused:  # by what was late when the services came back: a client asks again
+            for device in refused:
+                device.subscribe()
+            world.advance(1.0)
+            for device in refused:
+                device.receive()
 
     def check(self) -> None:
         self.check_places()
