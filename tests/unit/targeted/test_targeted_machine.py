@@ -354,6 +354,18 @@ class TargetedMachine(RuleBasedStateMachine):
         finally:
             self.world.close()
 
+    def receive(self) -> None:
+        """Take what has come; who was refused by what was late when the services came back asks again, as a client does."""
+        for device in self.devices:
+            device.receive()
+        refused = [device for device in self.devices if device.is_refused]
+        if refused:
+            for device in refused:
+                device.subscribe()
+            self.world.advance(1.0)
+            for device in refused:
+                device.receive()
+
     def heal(self) -> None:
         world = self.world
         for link in world.links:
@@ -376,15 +388,7 @@ class TargetedMachine(RuleBasedStateMachine):
         self.route()
         world.advance(10.5)  # leases of the dead end, everybody is looked after once more
         self.commit()
-        for device in self.devices:
-            device.receive()
-        refused = [device for device in self.devices if device.is_refused]
-        if refused:  # by what was late when the services came back: a client asks again
-            for device in refused:
-                device.subscribe()
-            world.advance(1.0)
-            for device in refused:
-                device.receive()
+        self.receive()
 
     def check(self) -> None:
         self.check_places()
