@@ -79,14 +79,13 @@ class NodeBody(_Body):
     state: NodeState = NodeState.READY
     zone: Annotated[str, Field(max_length=128)] | None = None
     load: Load = {}
-    partitions: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     replaces: Annotated[
         Epoch | None, Field(description="the epoch of a lease that the caller holds or held")
     ] = None
 
     def announcement(self) -> NodeAnnouncement:
         return NodeAnnouncement(
-            self.node, self.address.rstrip("/"), self.state, self.zone, self.load, self.partitions
+            self.node, self.address.rstrip("/"), self.state, self.zone, self.load
         )
 
 
@@ -113,6 +112,15 @@ class AnnounceBody(_Body):
 
     node: NodeName
     epoch: Epoch
+    number: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1 << 50,
+            description="grows with each batch of the epoch, parts of one share it; lower than the last that was taken: "
+            "refused, `batch-overtaken`",
+        ),
+    ] = 0
     connected: list[SessionBody] = []
     disconnected: list[GoneBody] = []
 
@@ -120,6 +128,7 @@ class AnnounceBody(_Body):
         return Batch(
             [Session(s.user, s.connection, s.since_ms, s.device) for s in self.connected],
             [(gone.user, gone.connection) for gone in self.disconnected],
+            self.number,
         )
 
 
@@ -148,7 +157,6 @@ class NodeEntry(BaseModel):
     zone: str | None
     state: NodeState
     load: dict[str, float]
-    partitions: int
     sessions: int
     lease_ms_left: int
     is_live: bool

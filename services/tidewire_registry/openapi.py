@@ -4,30 +4,13 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from .core.problems import CONTENT_TYPE
+from tidewire.http.openapi import PROBLEM_CONTENT, REFERENCE, ProblemDetails
+
 from .models import BODIES
 
 __all__ = ["body_of", "openapi_of", "responses_of"]
-
-_REFERENCE = "#/components/schemas/{model}"
-
-
-class FieldError(BaseModel):
-    field: str = Field(description="as sent, such as `connected[3].user`")
-    message: str
-
-
-class ProblemDetails(BaseModel):
-    """RFC 9457 problem details."""
-
-    type: str = Field(description="urn:tidewire:problem:<name>")
-    title: str
-    status: int
-    detail: str
-    errors: list[FieldError] | None = None
-
 
 _REFUSALS = {
     400: "The body is not JSON",
@@ -41,7 +24,7 @@ _REFUSALS = {
 
 def body_of(model: type[BaseModel]) -> dict[str, Any]:
     """The part of an operation that describes its body; `openapi_of` adds the schema."""
-    reference = {"$ref": _REFERENCE.format(model=model.__name__)}
+    reference = {"$ref": REFERENCE.format(model=model.__name__)}
     return {
         "requestBody": {"required": True, "content": {"application/json": {"schema": reference}}}
     }
@@ -53,12 +36,7 @@ def responses_of(*statuses: int, conflict: str = "") -> dict[int | str, dict[str
     if conflict:
         told[409] = conflict
     return {
-        status: {
-            "description": text,
-            "content": {
-                CONTENT_TYPE: {"schema": {"$ref": _REFERENCE.format(model="ProblemDetails")}}
-            },
-        }
+        status: {"description": text, "content": PROBLEM_CONTENT}
         for status, text in sorted(told.items())
     }
 
@@ -71,7 +49,7 @@ def openapi_of(app: FastAPI) -> dict[str, Any]:
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
         models: list[type[BaseModel]] = [*BODIES, ProblemDetails]
         for model in models:
-            own = model.model_json_schema(ref_template=_REFERENCE)
+            own = model.model_json_schema(ref_template=REFERENCE)
             schemas.update(own.pop("$defs", {}))
             schemas[model.__name__] = own
         app.openapi_schema = schema

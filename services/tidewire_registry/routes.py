@@ -24,6 +24,7 @@ from .openapi import body_of, responses_of
 __all__ = ["router_of"]
 
 _LOST = "`lease-lost`: the epoch is not that of the node's live lease"
+_NOT_TAKEN = f"{_LOST}; or `batch-overtaken`: a batch of a higher `number` was taken under it"
 _NO_SLOT = "`no-free-slot`, or `node-name-taken`: another process holds a live lease under the name"
 
 
@@ -80,7 +81,7 @@ def router_of(endpoints: Endpoints) -> APIRouter:
         methods=["POST"],
         summary="Who came to a node, and who went",
         response_model=Announced,
-        responses=responses_of(400, 408, 413, 422, conflict=_LOST),
+        responses=responses_of(400, 408, 413, 422, conflict=_NOT_TAKEN),
         openapi_extra=body_of(AnnounceBody),
     )
     add(

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from contract.redis_backends import EVERY_REDIS, embedded_redis_url, real_redis_url
 from tidewire.errors import TidewireError
 from tidewire.targeting.errors import (
+    BatchOvertakenError,
     LeaseLostError,
     NodeNameTakenError,
     NoFreeSlotError,
@@ -185,12 +186,12 @@ async def test_release_needs_the_epoch_and_may_be_repeated(store: RegistryStore)
 
 
 async def test_what_a_node_told_is_shown(store: RegistryStore) -> None:
-    told = announcement("a", zone="z1", load={"cpu": 0.5}, partitions=7)
+    told = announcement("a", zone="z1", load={"cpu": 0.5})
     await store.register(told, epoch(1))
     await came(store, "a", 1, session("ann", "c1"), session("bob", "c2"))
     [view] = (await store.overview()).nodes
     assert (view.node, view.slot, view.epoch, view.address) == ("a", 0, epoch(1), "http://a:1")
-    assert (view.zone, view.load, view.partitions, view.sessions) == ("z1", {"cpu": 0.5}, 7, 2)
+    assert (view.zone, view.load, view.sessions) == ("z1", {"cpu": 0.5}, 2)
     assert await store.addresses(["a", "nobody"]) == {"a": "http://a:1"}
 
 
@@ -235,6 +236,61 @@ async def test_only_the_holder_announces(store: RegistryStore, clock: Clock) -> 
     with pytest.raises(LeaseLostError):
         await store.announce("a", epoch(1), Batch())
     assert await store.devices_of("ann") == []
+
+
+async def test_a_batch_that_was_overtaken_is_refused_whole(store: RegistryStore) -> None:
+    """It was sent before: what it tells was told again, or is over."""
+    await store.register(announcement("a"), epoch(1))
+    await store.announce("a", epoch(1), Batch([session("bob", "c2")], number=1))
+    await store.announce("a", epoch(1), Batch((), [("ann", "c1")], number=3))
+    late = Batch([session("ann", "c1")], [("bob", "c2")], number=2)
+    for batch in (late, Batch(number=2), Batch()):
+        with pytest.raises(BatchOvertakenError, match=r"node a .* tell it again"):
+            await store.announce("a", epoch(1), batch)
+    assert await connections(store, "ann") == {}
+    assert await connections(store, "bob") == {"a": ("c2",)}
+    await store.announce("a", epoch(1), replace(late, number=4))
+    assert await connections(store, "ann") == {"a": ("c1",)}
+    assert await connections(store, "bob") == {}
+
+
+async def test_an_empty_batch_overtakes_too(store: RegistryStore) -> None:
+    await store.register(announcement("a"), epoch(1))
+    await store.announce("a", epoch(1), Batch(number=2))
+    with pytest.raises(BatchOvertakenError):
+        await store.announce("a", epoch(1), Batch([session("ann", "c1")], number=1))
+
+
+async def test_parts_of_a_batch_have_one_number(store: RegistryStore) -> None:
+    await store.register(announcement("a"), epoch(1))
+    first, second = ([session(f"u{i}", f"{x}{i}") for i in range(400)] for x in "ab")
+    await store.announce("a", epoch(1), Batch(first, number=7))
+    gone = [(one.user, one.connection) for one in first]
+    await store.announce("a", epoch(1), Batch(second, gone, number=7))
+    [view] = (await store.overview()).nodes
+    assert view.sessions == 400
+    assert await connections(store, "u399") == {"a": ("b399",)}
+    with pytest.raises(BatchOvertakenError):
+        await store.announce("a", epoch(1), Batch(first, gone, number=6))
+    assert await connections(store, "u399") == {"a": ("b399",)}
+
+
+async def test_numbers_count_within_an_epoch(store: RegistryStore) -> None:
+    await store.register(announcement("a"), epoch(1))
+    await store.register(announcement("b"), epoch(2))
+    await store.announce("a", epoch(1), Batch(number=1 << 50))
+    await store.announce("b", epoch(2), Batch([session("ann", "c1")], number=1))
+    await store.renew("a", epoch(1), NodeState.READY, {})
+    with pytest.raises(BatchOvertakenError):
+        await store.announce("a", epoch(1), Batch(number=(1 << 50) - 1))
+    await store.register(announcement("a"), epoch(3), replaces=epoch(1))
+    await store.announce("a", epoch(3), Batch([session("ann", "c2")], number=1))
+    with pytest.raises(LeaseLostError):
+        await store.announce("a", epoch(1), Batch(number=1 << 50))
+    await store.release("a", epoch(3))
+    await store.register(announcement("a"), epoch(4))
+    await store.announce("a", epoch(4), Batch([session("ann", "c3")]))
+    assert await connections(store, "ann") == {"a": ("c3",), "b": ("c1",)}
 
 
 async def test_sessions_end_with_the_lease_at_once(store: RegistryStore, clock: Clock) -> None:
@@ -473,7 +529,11 @@ def some_step(chance: random.Random, number: int, held: dict[str, str]) -> Step:
         node,
         epoch_of_node,
         chance.choice([None, epoch_of_node]),
-        Batch(some_sessions(3), [(one.user, one.connection) for one in some_sessions(2)]),
+        Batch(
+            some_sessions(3),
+            [(one.user, one.connection) for one in some_sessions(2)],
+            number=max(0, number - chance.choice([0, 0, 0, 5, 50])),
+        ),
     )
 
 
@@ -553,7 +613,7 @@ async def test_rows_expire_a_day_after_they_were_last_seen_to(client: Redis, clo
 async def test_a_swept_store_holds_nothing_of_the_dead(client: Redis, clock: Clock) -> None:
     store = RedisStore(client, RULES, now_ms=clock)
     await store.register(announcement("a"), epoch(1))
-    await came(store, "a", 1, session("ann", "c1"))
+    await store.announce("a", epoch(1), Batch([session("ann", "c1")], number=5))
     await store.release("a", epoch(1))
     assert await store.tidy(10) == 1
     await store.tidy(10)

@@ -22,6 +22,8 @@ class Announcements:
         self._told: set[str] = set()
         """Of which the registry may know: they were in a batch, whatever became of it."""
         self._in_flight: Batch | None = None
+        self._number = 0
+        """Of the last batch; it never falls, so one that comes late is known for what it is."""
 
     def connected(self, session: Session) -> None:
         self._sessions[session.connection] = session
@@ -63,9 +65,11 @@ class Announcements:
         for connection in came:
             del self._to_connect[connection]
         self._told.update(came)
+        self._number += 1
         self._in_flight = Batch(
             [self._sessions[connection] for connection in came],
             [(user, connection) for connection, user in gone],
+            self._number,
         )
         return self._in_flight
 

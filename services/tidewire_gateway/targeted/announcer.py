@@ -4,7 +4,11 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
 
-from tidewire.targeting.errors import LeaseLostError, RegistryUnavailableError
+from tidewire.targeting.errors import (
+    BatchOvertakenError,
+    LeaseLostError,
+    RegistryUnavailableError,
+)
 from tidewire.targeting.registry import Evicted, Registry, Session
 from tidewire.telemetry.logging import get_logger
 
@@ -102,7 +106,7 @@ class Announcer:
             self._end(lease.epoch, is_told=False)
             if self._clock.lease is lease:  # there may be a new one already
                 self._on_lease_lost()
-        except RegistryUnavailableError as error:
+        except (RegistryUnavailableError, BatchOvertakenError) as error:
             self._end(lease.epoch, is_told=False)
             self._instruments.registry_call("failed")
             _log.warning("sessions not announced", error=str(error))

@@ -7,6 +7,7 @@ from tidewire.errors import TidewireError
 from tidewire.http.problems import CONTENT_TYPE, Problem, ProblemError
 from tidewire.ingest.errors import FieldProblem
 from tidewire.targeting.errors import (
+    BatchOvertakenError,
     InvalidUserError,
     LeaseLostError,
     NodeNameTakenError,
@@ -45,6 +46,9 @@ class _Rule:
 
 _RULES: dict[type[TidewireError], _Rule] = {
     LeaseLostError: _Rule("lease-lost", HTTPStatus.CONFLICT, "The lease is not this epoch's"),
+    BatchOvertakenError: _Rule(
+        "batch-overtaken", HTTPStatus.CONFLICT, "A later batch of this epoch was taken"
+    ),
     NoFreeSlotError: _Rule("no-free-slot", HTTPStatus.CONFLICT, "Every slot is held"),
     NodeNameTakenError: _Rule(
         "node-name-taken", HTTPStatus.CONFLICT, "The node's name belongs to a live lease"

@@ -7,6 +7,7 @@ Cluster does not allow.
     <prefix>:leases    zset  node → end of the lease, Unix milliseconds
     <prefix>:frozen    hash  node → 1 where that end was put off
     <prefix>:epochs    hash  epoch → node
+    <prefix>:numbers   hash  epoch → number of the batch taken last under it, where batches are numbered
     <prefix>:slots     hash  slot → node
     <prefix>:about     hash  node → JSON of what does not change
     <prefix>:status    hash  node → JSON of state and load
@@ -50,6 +51,7 @@ local function forget(node)
   if not slot then return end
   if redis.call('HGET', key('slots'), slot) == node then redis.call('HDEL', key('slots'), slot) end
   redis.call('HDEL', key('epochs'), epoch)
+  redis.call('HDEL', key('numbers'), epoch)
   for _, name in ipairs({'holders', 'about', 'status', 'frozen', 'suspect'}) do
     redis.call('HDEL', key(name), node)
   end

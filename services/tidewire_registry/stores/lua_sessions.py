@@ -6,13 +6,17 @@ from .lua_common import COMMON
 
 __all__ = ["ANNOUNCE", "LOOKUP", "SWEEP"]
 
-# node, epoch, sessions, most, keep_ms, count of gone, (user, connection)…, (user, connection, row)…
-# → {user, connection, node, …} of those who have to go, or 0: lost
+# node, epoch, number, sessions, most, keep_ms, count of gone, (user, connection)…, (user, connection, row)…
+# → {user, connection, node, …} of those who have to go, or 0: lost, -1: overtaken
 ANNOUNCE: Final = (
     COMMON
     + """
-local node, epoch, sessions, most, keep = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local node, epoch, number = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local sessions, most, keep = ARGV[4], tonumber(ARGV[5]), ARGV[6]
 if not holds(node, epoch) then return 0 end
+local last = tonumber(redis.call('HGET', key('numbers'), epoch) or '0')
+if number < last then return -1 end
+if number > last then redis.call('HSET', key('numbers'), epoch, text(number)) end
 local index, evicted, live = key('index:' .. epoch), {}, nil
 local function live_node(other)
   if not live then
@@ -47,8 +51,8 @@ local function judge(user, home)
     evicted[#evicted + 1] = live_node(of)
   end
 end
-local crowded, first = {}, 7 + 2 * tonumber(ARGV[6])
-for i = 7, first - 1, 2 do
+local crowded, first = {}, 8 + 2 * tonumber(ARGV[7])
+for i = 8, first - 1, 2 do
   redis.call('HDEL', sessions .. '{' .. ARGV[i] .. '}', ARGV[i + 1])
   redis.call('SREM', index, ARGV[i + 1] .. ' ' .. ARGV[i])
 end

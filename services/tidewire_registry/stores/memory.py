@@ -16,7 +16,7 @@ from tidewire.targeting.registry import (
 from ..core.leases import LeaseRules, is_live, settle
 from ..core.sessions import CONNECTIONS_PER_USER, Row, surplus
 from .port import Device, NodeSession, NodeView, Overview, SessionsPage, Tick
-from .refusals import lease_lost, name_taken, no_free_slot
+from .refusals import lease_lost, name_taken, no_free_slot, overtaken
 
 __all__ = ["MemoryStore"]
 
@@ -29,6 +29,7 @@ class _Holder:
     previous: str | None
     end_ms: int
     is_frozen: bool = False
+    number: int = 0
 
 
 class MemoryStore:
@@ -82,7 +83,10 @@ class MemoryStore:
             del self._holders[node]
 
     async def announce(self, node: str, epoch: str, batch: Batch) -> Sequence[Evicted]:
-        self._held(node, epoch)
+        held = self._held(node, epoch)
+        if batch.number < held.number:
+            raise overtaken(node, batch.number)
+        self._holders[node] = replace(held, number=batch.number)
         for user, connection in batch.disconnected:
             self._index[epoch].pop((user, connection), None)
             self._remove(user, connection)
@@ -228,7 +232,6 @@ class MemoryStore:
             zone=told.zone,
             state=told.state,
             load=told.load,
-            partitions=told.partitions,
             sessions=len(self._index[held.epoch]),
             lease_ms_left=held.end_ms - self._now_ms(),
             is_live=self._is_live(held),

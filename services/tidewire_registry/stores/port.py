@@ -27,7 +27,6 @@ class NodeView:
     zone: str | None
     state: NodeState
     load: Mapping[str, float]
-    partitions: int
     sessions: int
     lease_ms_left: int
     is_live: bool
@@ -107,6 +106,7 @@ class RegistryStore(Protocol):
     async def announce(self, node: str, epoch: str, batch: Batch) -> Sequence[Evicted]:
         """Who came and went; returns who has to go for those that came. Raises `LeaseLostError`.
 
+        Raises `BatchOvertakenError`, also amid a batch, where one of a higher number was taken under the epoch.
         Who has to go is found until its node tells that it went, and is named again with the next that comes: an answer
         may get lost. Of one user, twice as many as there may be are kept at most, the newest.
         """

@@ -27,7 +27,7 @@ from . import lua_nodes, lua_sessions
 from .commands import Argument, Commands, Script
 from .port import Device, NodeSession, Overview, SessionsPage, Tick
 from .redis_table import NodeTable, about_of, status_of, table_of, text
-from .refusals import lease_lost, name_taken, no_free_slot
+from .refusals import lease_lost, name_taken, no_free_slot, overtaken
 from .upkeep import Upkeep
 
 __all__ = ["RedisStore"]
@@ -39,6 +39,7 @@ _KEEP_MS: Final = 86_400_000
 _PER_SCRIPT: Final = 250
 """Users that one script looks up, or sessions that one takes: Redis does nothing else meanwhile."""
 _TAKEN, _FULL = -1, -2
+_LOST, _OVERTAKEN = 0, -1
 
 _register, _renew, _release = (
     Script(lua_nodes.REGISTER),
@@ -105,7 +106,7 @@ class RedisStore:
         await self._commands.run(_release, node, epoch)
 
     async def announce(self, node: str, epoch: str, batch: Batch) -> Sequence[Evicted]:
-        head = (node, epoch, _SESSIONS, self._most, _KEEP_MS)
+        head = (node, epoch, batch.number, _SESSIONS, self._most, _KEEP_MS)
         calls: list[list[Argument]] = [
             [*head, len(gone), *(word for pair in gone for word in pair)]
             for gone in _chunks(batch.disconnected)
@@ -118,8 +119,10 @@ class RedisStore:
             calls.append(call)
         evicted: dict[Evicted, None] = {}
         for answer in await self._commands.run_each(_announce, calls or [[*head, 0]]):
-            if answer == 0:
+            if answer == _LOST:
                 raise lease_lost(node)
+            if answer == _OVERTAKEN:
+                raise overtaken(node, batch.number)
             words = iter(map(text, answer))
             evicted.update((Evicted(*x), None) for x in zip(words, words, words, strict=True))
         return list(evicted)

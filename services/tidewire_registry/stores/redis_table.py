@@ -49,7 +49,6 @@ class NodeTable:
             zone=about["zone"],
             state=NodeState(status["state"]),
             load=status["load"],
-            partitions=about["partitions"],
             sessions=sessions,
             lease_ms_left=self.ends.get(node, 0) - self.now_ms,
             is_live=self.is_live(node),
@@ -71,7 +70,7 @@ def table_of(answer: Any) -> NodeTable:
 
 
 def about_of(announcement: NodeAnnouncement) -> bytes:
-    return orjson.dumps({"zone": announcement.zone, "partitions": announcement.partitions})
+    return orjson.dumps({"zone": announcement.zone})
 
 
 def status_of(state: NodeState, load: Mapping[str, float]) -> bytes:

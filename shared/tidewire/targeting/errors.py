@@ -7,6 +7,7 @@ from ..errors import TidewireError
 __all__ = [
     "BadMessage",
     "BadMessageError",
+    "BatchOvertakenError",
     "InvalidUserError",
     "LeaseLostError",
     "NoFreeSlotError",
@@ -56,6 +57,10 @@ class RegistryUnavailableError(TidewireError):
 
 class LeaseLostError(TidewireError):
     """The node's lease has ended, or another holds it: nothing of what was asked was done."""
+
+
+class BatchOvertakenError(TidewireError):
+    """The registry has taken a later batch of this epoch: what this one tells has to be told again, as it is now."""
 
 
 class NoFreeSlotError(TidewireError):

@@ -31,7 +31,6 @@ class NodeAnnouncement:
     state: NodeState = NodeState.READY
     zone: str | None = None
     load: Mapping[str, float] = field(default_factory=dict)
-    partitions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,15 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What happened on a node since the last batch, in two sets; ``disconnected`` holds (user, connection)."""
+    """What happened on a node since the last batch, in two sets; ``disconnected`` holds (user, connection).
+
+    ``number`` grows with each batch of an epoch; the parts that a batch is sent in share it. One that is lower than the last that
+    was taken is refused: it was overtaken, and would bring back who has gone. Who never gives one is never refused.
+    """
 
     connected: Sequence[Session] = ()
     disconnected: Sequence[tuple[str, str]] = ()
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,10 @@ class Registry(Protocol):
         ...
 
     async def announce(self, node: str, epoch: str, batch: Batch) -> Sequence[Evicted]:
-        """Tell who came and went; returns who had to go for those that came, whichever node holds them."""
+        """Tell who came and went; returns who had to go for those that came, whichever node holds them.
+
+        Raises `BatchOvertakenError` where a batch of a higher number was taken under the epoch.
+        """
         ...
 
     async def lookup(self, users: Sequence[str]) -> Mapping[str, Sequence[Place]]:

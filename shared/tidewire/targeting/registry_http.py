@@ -10,6 +10,7 @@ import orjson
 
 from ..errors import TidewireError
 from .errors import (
+    BatchOvertakenError,
     InvalidUserError,
     LeaseLostError,
     NodeNameTakenError,
@@ -29,6 +30,7 @@ _MOST_DETAIL: Final = 500
 
 _ERRORS: Final[Mapping[str, type[TidewireError]]] = {
     "urn:tidewire:problem:lease-lost": LeaseLostError,
+    "urn:tidewire:problem:batch-overtaken": BatchOvertakenError,
     "urn:tidewire:problem:no-free-slot": NoFreeSlotError,
     "urn:tidewire:problem:node-name-taken": NodeNameTakenError,
 }
@@ -69,7 +71,6 @@ class HttpRegistry:
             "state": announcement.state.value,
             "zone": announcement.zone,
             "load": dict(announcement.load),
-            "partitions": announcement.partitions,
             "replaces": replaces,
         }
         answer = await self._ask("POST", "/v1/nodes", body)
@@ -115,6 +116,7 @@ class HttpRegistry:
             body: dict[str, Any] = {
                 "node": node,
                 "epoch": epoch,
+                "number": batch.number,
                 "connected": [],
                 "disconnected": [],
             }

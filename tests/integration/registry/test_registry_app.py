@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from harness.waiting import eventually
 from tidewire.targeting.errors import (
+    BatchOvertakenError,
     LeaseLostError,
     NodeNameTakenError,
     NoFreeSlotError,
@@ -113,7 +114,7 @@ def refused(answer: httpx.Response, status: int, kind: str) -> dict[str, Any]:
 
 async def test_a_node_lives_through_the_client(part: Part) -> None:
     registry = part.registry
-    lease = await registry.register(NodeAnnouncement("a", "http://a/", zone="z", partitions=4))
+    lease = await registry.register(NodeAnnouncement("a", "http://a/", zone="z"))
     assert (lease.slot, lease.lease_ms, len(lease.epoch)) == (0, LEASE, 32)
     assert await registry.renew("a", lease.epoch, NodeState.DRAINING, {"connections": 2}) == LEASE
     batch = Batch([Session("ann", "c1", 5, "tab"), Session("bob/x?#%ü", "c2", 6)])
@@ -169,6 +170,32 @@ async def test_a_large_announcement_goes_in_parts(part: Part) -> None:
     assert await part.metric("registry_sessions_connected_total") == 1203
     assert await part.metric("registry_sessions_disconnected_total") == 1200
     assert await part.metric("registry_users_looked_up_total") == 303
+
+
+async def test_a_batch_that_comes_late_is_refused(part: Part) -> None:
+    epoch = await part.node("a")
+    connected = [Session(f"u{i}", f"c{i}", i) for i in range(1203)]
+    await part.registry.announce("a", epoch, Batch(connected, number=4))
+    await part.registry.announce("a", epoch, Batch((), [("u7", "c7")], number=5))
+    with pytest.raises(BatchOvertakenError, match=r"node a .* tell it again"):
+        await part.registry.announce("a", epoch, Batch(connected, number=4))
+    assert await part.registry.lookup(["u7"]) == {}
+    told = {"node": "a", "epoch": epoch, "number": 4}
+    problem = refused(await part.http.post("/v1/sessions", json=told), 409, "batch-overtaken")
+    assert "number" in problem["detail"]
+
+
+async def test_who_tells_no_numbers_is_never_overtaken(part: Part) -> None:
+    epoch = await part.node("a")
+    came = [{"user": "ann", "connection": "c", "since_ms": 1}]
+    for told in ({"connected": came}, {"disconnected": came}, {"connected": came}):
+        answer = await part.http.post("/v1/sessions", json={"node": "a", "epoch": epoch, **told})
+        assert answer.status_code == 200
+    assert set(await part.registry.lookup(["ann"])) == {"ann"}
+    for number in (-1, "x", 1 << 60):
+        body = {"node": "a", "epoch": epoch, "number": number}
+        problem = refused(await part.http.post("/v1/sessions", json=body), 422, "invalid-request")
+        assert problem["errors"][0]["field"] == "number"
 
 
 async def test_one_odd_session_does_not_hold_up_the_others(part: Part) -> None:
@@ -419,6 +446,11 @@ async def test_the_api_is_described(part: Part) -> None:
     assert schemas["AnnounceBody"]["properties"]["connected"]["items"] == {
         "$ref": "#/components/schemas/SessionBody"
     }
+    number = schemas["AnnounceBody"]["properties"]["number"]
+    assert (number["default"], number["minimum"]) == (0, 0)
+    assert "batch-overtaken" in number["description"]
+    conflict = described["paths"]["/v1/sessions"]["post"]["responses"]["409"]
+    assert "batch-overtaken" in conflict["description"]
 
 
 async def test_a_body_that_does_not_end_is_refused(

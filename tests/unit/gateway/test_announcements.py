@@ -11,7 +11,7 @@ MOST = 3
 
 
 class AnnouncingMachine(RuleBasedStateMachine):
-    """A node and the registry's table; batches may be taken without the node hearing of it, or lost."""
+    """A node and the registry's table; batches may be taken without the node hearing of it, be lost, or come late."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -19,6 +19,8 @@ class AnnouncingMachine(RuleBasedStateMachine):
         self.there: dict[str, Session] = {}
         self.registry: dict[str, str] = {}
         self.in_flight: Batch | None = None
+        self.late: list[Batch] = []
+        self.taken = 0
         self.count = 0
 
     @rule(user=st.sampled_from(["ann", "bob"]))
@@ -53,22 +55,39 @@ class AnnouncingMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.in_flight is not None)
     @rule(is_taken=st.booleans())
     def fail(self, is_taken: bool) -> None:
+        assert self.in_flight is not None
         if is_taken:
             self.apply()
+        else:
+            self.late.append(self.in_flight)
         self.in_flight = None
         self.announcements.failed()
+
+    @precondition(lambda self: self.late)
+    @rule(data=st.data())
+    def come_late(self, data: st.DataObject) -> None:
+        late = self.late.pop(data.draw(st.integers(0, len(self.late) - 1)))
+        self.offer(late)
 
     @rule()
     def begin_a_new_lease(self) -> None:
         """Rows of the old epoch count for nothing from here on."""
         self.registry.clear()
-        self.in_flight = None
+        self.late.clear()
+        self.in_flight, self.taken = None, 0
         self.announcements.forget()
         assert not any(map(self.announcements.is_known, self.there))
 
     def apply(self) -> None:
         assert self.in_flight is not None
         batch, self.in_flight = self.in_flight, None
+        assert batch.number > self.taken, "what is told now is not refused"
+        self.offer(batch)
+
+    def offer(self, batch: Batch) -> None:
+        if batch.number < self.taken:
+            return
+        self.taken = batch.number
         for user, connection in batch.disconnected:
             if self.registry.get(connection) == user:
                 del self.registry[connection]
@@ -81,6 +100,8 @@ class AnnouncingMachine(RuleBasedStateMachine):
         while self.announcements.has_news:
             self.tell()
             self.take()
+        while self.late:
+            self.offer(self.late.pop())
         assert self.registry == {c: s.user for c, s in self.there.items()}, (
             "no ghosts, nobody missed"
         )
@@ -108,3 +129,15 @@ def test_user_of_a_connection_may_change() -> None:
     batch = announcements.begin(MOST)
     assert list(batch.disconnected) == [("ann", "c1")]
     assert [session.user for session in batch.connected] == ["bob"]
+
+
+def test_each_batch_has_a_higher_number_than_any_before() -> None:
+    """Also under another epoch, and when it tells again what failed."""
+    announcements = Announcements()
+    numbers: list[int] = []
+    for end in (announcements.acknowledged, announcements.failed, announcements.forget):
+        announcements.connected(Session("ann", f"c{len(numbers)}", 0))
+        numbers.append(announcements.begin(MOST).number)
+        end()
+    numbers.append(announcements.begin(MOST).number)
+    assert numbers == [1, 2, 3, 4]

@@ -5,6 +5,7 @@ import pytest
 from tidewire.errors import TidewireError
 from tidewire.ingest.errors import FieldProblem
 from tidewire.targeting.errors import (
+    BatchOvertakenError,
     InvalidUserError,
     LeaseLostError,
     NodeNameTakenError,
@@ -32,6 +33,7 @@ from tidewire_registry.core.problems import (
     ("error", "status", "kind"),
     [
         (LeaseLostError, 409, "lease-lost"),
+        (BatchOvertakenError, 409, "batch-overtaken"),
         (NoFreeSlotError, 409, "no-free-slot"),
         (NodeNameTakenError, 409, "node-name-taken"),
         (InvalidUserError, 422, "invalid-user"),
