@@ -5,9 +5,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from tidewire.http import openapi
+from tidewire.http.openapi import PROBLEM_CONTENT, REFERENCE
 from tidewire.targeting.messages import MAX_TTL_MS
 
-from .core.problems import CONTENT_TYPE
 from .core.push import DeviceOutcome
 from .core.requests import CLOUDEVENT, CLOUDEVENTS, JSON
 
@@ -53,19 +54,9 @@ class Pushed(BaseModel):
     )
 
 
-class FieldError(BaseModel):
-    field: str = Field(description="as sent; `[3].key` is in the batch's fourth event")
-    message: str
-
-
-class ProblemDetails(BaseModel):
+class ProblemDetails(openapi.ProblemDetails):
     """RFC 9457 problem details."""
 
-    type: str = Field(description="urn:tidewire:problem:<name>")
-    title: str
-    status: int
-    detail: str
-    errors: list[FieldError] | None = None
     events: list[Position | None] | None = Field(
         default=None,
         description="for a batch that was written in part: positions, null for an event that was not",
@@ -188,10 +179,7 @@ _Responses = dict[int | str, dict[str, Any]]
 
 def _responses(refusals: Mapping[int, str]) -> _Responses:
     return {
-        status: {
-            "description": text,
-            "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
-        }
+        status: {"description": text, "content": PROBLEM_CONTENT}
         | (
             {"headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}}
             if status == 503
@@ -208,4 +196,4 @@ PUSH_RESPONSES = _responses(
     | {503: "The registry is away, or none is configured; or too much is in work"}
 )
 TOKEN_SECURITY = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
-PROBLEM_SCHEMA = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+PROBLEM_SCHEMA = ProblemDetails.model_json_schema(ref_template=REFERENCE)

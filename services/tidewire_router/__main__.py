@@ -39,7 +39,9 @@ def main() -> int:
     """Run a router until SIGTERM or SIGINT; returns the exit code, 1 where a new start may help."""
     try:
         settings = load_settings(RouterSettings)
-        open_mailboxes = mailboxes_at(settings.redis_url, settings.mailbox_limits)
+        open_mailboxes = mailboxes_at(
+            settings.redis_url, settings.mailbox_limits, replicas=settings.mailbox_replicas
+        )
         internal = bind(settings.internal_host, settings.internal_port, f"{PREFIX}INTERNAL_PORT")
     except TidewireError as error:
         return _told(error, _UNUSABLE)

@@ -35,6 +35,7 @@ class RouterSettings(ServiceSettings):
     session_timeout: float = Field(default=10.0, ge=1, le=300)
     mailbox_length: int = Field(default=1000, ge=1, le=1_000_000)
     mailbox_ttl: float = Field(default=86_400.0, ge=1, le=365 * 86_400)
+    mailbox_replicas: int = Field(default=0, ge=0, le=10)
     lookup_ttl: float = Field(default=5.0, gt=0, le=60)
     lookup_cache_users: int = Field(default=100_000, ge=1)
     max_waiting: int = Field(default=10_000, ge=1)

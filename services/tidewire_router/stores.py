@@ -13,10 +13,12 @@ from .topic import TopicFacts
 __all__ = ["mailboxes_at"]
 
 
-def mailboxes_at(url: str, limits: MailboxLimits) -> Callable[[TopicFacts], Awaitable[Mailboxes]]:
+def mailboxes_at(
+    url: str, limits: MailboxLimits, *, replicas: int = 0
+) -> Callable[[TopicFacts], Awaitable[Mailboxes]]:
     """What claims a topic and opens its mailboxes. Raises `ConfigError` for a URL that cannot be used.
 
-    The opener raises `StoreUnavailableError`, `PartitionsChangedError`.
+    ``replicas`` must have a message before it counts as kept. The opener raises `StoreUnavailableError`, `PartitionsChangedError`.
     """
     connect(url)
 
@@ -26,7 +28,7 @@ def mailboxes_at(url: str, limits: MailboxLimits) -> Callable[[TopicFacts], Awai
             held.push_async_callback(client.aclose)
             await claim_topic(client, facts.epoch, facts.partitions)
             held.pop_all()
-            return RedisMailboxes(client, facts.epoch, limits, _now_ms)
+            return RedisMailboxes(client, facts.epoch, limits, _now_ms, replicas=replicas)
 
     return opened
 

@@ -68,7 +68,7 @@ async def test_letters_are_read_as_the_messages_were_published(mailboxes: Mailbo
     )
     assert list(await mailboxes.append([plain, full])) == [None, 0]
     page = await mailboxes.read("ada", -1)
-    assert page == Page([letter(plain, None), letter(full, 0)], -1, full.offset, True)
+    assert page == Page([letter(plain, None), letter(full, 0)], -1, full.offset, True, 0)
 
 
 async def test_each_message_names_the_one_before_it_in_its_mailbox(mailboxes: Mailboxes) -> None:
@@ -141,7 +141,7 @@ async def test_a_full_mailbox_lets_the_oldest_go_and_says_so(short: Mailboxes) -
         13,
     ]
     assert await short.read("ada", -1) == Page(
-        [letter(message(n), n - 1) for n in (12, 13, 14)], 11, 14, True
+        [letter(message(n), n - 1) for n in (12, 13, 14)], 11, 14, True, 10
     )
     assert list(await short.append([message(20)])) == [14]
     page = await short.read("ada", -1)
@@ -162,7 +162,7 @@ async def test_a_mailbox_is_read_without_what_has_expired(
     page = await mailboxes.read("ada", -1)
     assert (offsets(page), page.floor, page.last) == ([2], 3, 3)
     clock.ms = BEGIN_MS + TTL_MS
-    assert await mailboxes.read("ada", -1) == Page([], 3, 3, True)
+    assert await mailboxes.read("ada", -1) == Page([], 3, 3, True, 1)
 
 
 async def test_what_has_expired_is_forgotten_with_the_next_message_but_for_the_floor(
@@ -196,6 +196,14 @@ async def test_a_message_that_comes_too_late_is_not_kept_but_counted_as_lost(
     page = await short.read("ada", -1)
     assert (offsets(page), page.floor, page.last) == ([1, 2, 3], 5, 5)
     assert list(await short.append([message(6)])) == [5]
+
+
+async def test_a_mailbox_knows_with_what_it_began(short: Mailboxes, clock: Clock) -> None:
+    await short.append([message(3, ttl_ms=0), message(4, collapse_key="k")])
+    await short.append([message(n, collapse_key="k") for n in range(5, 10)])
+    clock.ms += TTL_MS
+    await short.append([message(12, ts_ms=clock.ms)])
+    assert (await short.read("ada", -1)).first == 4
 
 
 async def test_pages_pass_over_what_has_expired_and_end(mailboxes: Mailboxes, clock: Clock) -> None:
@@ -243,7 +251,7 @@ async def test_a_message_that_comes_too_late_still_supersedes(
     key = {"collapse_key": "k"}
     clock.ms += 10
     await mailboxes.append([message(1, **key), message(2, **key, ttl_ms=10)])
-    assert await mailboxes.read("ada", -1) == Page([], 2, 2, True)
+    assert await mailboxes.read("ada", -1) == Page([], 2, 2, True, 1)
     await mailboxes.append([message(3, **key)])
     assert offsets(await mailboxes.read("ada", -1)) == [3]
 

@@ -65,10 +65,20 @@ async def test_a_mailbox_whose_last_message_has_expired_is_known_to_have_had_it(
     await mailboxes.append([message(7), message(8)])
     await redis_client.delete(STREAM)  # as its expiry does
 
-    assert (await mailboxes.read("ada", -1))[1:] == (8, 8, True)
-    assert (await mailboxes.read("ada", 8))[1:] == (-1, 8, True)
+    assert (await mailboxes.read("ada", -1))[1:] == (8, 8, True, 7)
+    assert (await mailboxes.read("ada", 8))[1:] == (-1, 8, True, 7)
     assert list(await mailboxes.append([message(9)])) == [8]
     assert [x.offset for x in (await mailboxes.read("ada", -1)).letters] == [9]
+
+
+async def test_of_a_mailbox_that_an_older_release_began_it_is_not_known_with_what(
+    redis_client: Redis,
+) -> None:
+    mailboxes = mailboxes_of(redis_client)
+    await mailboxes.append([message(7)])
+    await redis_client.hdel(f"{STREAM}:meta", "first")
+    await mailboxes.append([message(8)])
+    assert (await mailboxes.read("ada", -1))[1:] == (-1, 8, True, None)
 
 
 async def test_a_server_that_has_forgotten_the_script_is_told_it_again(

@@ -121,6 +121,10 @@ class TargetedWorld:
             close=close,
         )
 
+    def forget_mailboxes(self) -> None:
+        """As if their store had lost everything."""
+        self.mailboxes = MemoryMailboxes(MailboxLimits(), now_ms)
+
     def forget_registry(self) -> None:
         self.registry.empty()
 

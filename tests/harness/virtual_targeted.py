@@ -122,15 +122,15 @@ class VirtualWorld:
         for module in (mail, service, lane):
             self.patch.setattr(module, "time", self.clock)
         self.patch.setattr(topologies, "call_in_daemon_thread", _call_at_once)
-        self.mailboxes = MemoryMailboxes(
-            MailboxLimits(length=LENGTH, ttl_ms=_TTL_MS), lambda: self.clock.now_ms
-        )
+        self.mailboxes = self._empty_mailboxes()
         self.empty_registry()
         self.topic: list[Record] = []
         self.committed = 0
         self.inboxes: defaultdict[int, list[Record]] = defaultdict(list)
         self.kept: defaultdict[str, dict[int, Message]] = defaultdict(dict)
         """What a mailbox was ever given, by user and offset."""
+        self.unknowable: dict[str, set[int]] = {}
+        """What was in mailboxes that were lost: who has had nothing of one cannot know that it was there."""
         self.nodes: list[VirtualNode] = []
         self.routers: list[VirtualRouter] = []
         self.owner: VirtualRouter | None = None
@@ -140,6 +140,16 @@ class VirtualWorld:
         """At the start, and as if its store had lost everything."""
         rules = LeaseRules(slots=SLOTS)
         self.store = MemoryStore(lambda: round(self.clock.now * 1000), rules)
+
+    def empty_mailboxes(self) -> None:
+        """As if their store had lost everything."""
+        self.mailboxes = self._empty_mailboxes()
+        self.unknowable = {user: set(kept) for user, kept in self.kept.items()}
+
+    def _empty_mailboxes(self) -> MemoryMailboxes:
+        return MemoryMailboxes(
+            MailboxLimits(length=LENGTH, ttl_ms=_TTL_MS), lambda: self.clock.now_ms
+        )
 
     @property
     def live_nodes(self) -> list["VirtualNode"]:
@@ -591,6 +601,9 @@ class VirtualDevice:
         """The offset at which its subscription began; None while it was answered none."""
         self.delivered: list[int] = []
         self.gaps: list[tuple[int, int]] = []
+        self.had: set[int] = set()
+        """What was delivered before it was told that the mailbox had lost its end."""
+        self.lost: set[int] = set()
         self.is_refused = False
 
     @property
@@ -670,5 +683,19 @@ class VirtualDevice:
 
     def _note(self, gap: Gap | None) -> None:
         if gap is not None:
-            assert gap.reason == "retention", gap
-            self.gaps += gap.ranges.values()
+            ((begin, end),) = gap.ranges.values()
+            if gap.reason == "truncated":
+                assert end < begin
+                self.lost.update(range(begin, len(self.world.topic)))
+                self.had.update(self.delivered)
+                self.delivered.clear()
+            else:
+                assert gap.reason == "retention", gap
+                self.gaps.append((begin, end))
+                self.lost.update(range(begin, end))
+
+    def note_loss(self) -> None:
+        """Of the mailbox: who stands before all of it cannot know whether anything was there."""
+        position = self.state.position
+        if position is None or not any(position.offsets.values()):
+            self.lost.update(self.world.unknowable.get(self.user, ()))

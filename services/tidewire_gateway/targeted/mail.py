@@ -174,8 +174,8 @@ class Mail:
         if request.paused is not None:
             subscription.is_paused = request.paused
             subscription.feed.look()
-        next_offset = subscription.feed.next_offset
-        self._say_subscribed(subscription, request.id, Recovered.EXACT, next_offset)
+        at = subscription.feed.position
+        self._say_subscribed(subscription, request.id, Recovered.EXACT, at)
         self._read_soon(subscription)
 
     def unsubscribe(self, client: MailClient, request: Unsubscribe) -> None:
@@ -235,7 +235,8 @@ class Mail:
             taken = subscription.feed.offer(letter, can_take=subscription.can_take)
             if taken is not None:
                 if frames is None:  # the connections of a user share their number
-                    frames = self._frames(subscription, [taken], taken.offset + 1)
+                    at = taken.offset + 1 if taken.is_kept else None
+                    frames = self._frames(subscription, [taken], at)
                 self._write(subscription, frames, 1)
                 self._instruments.letter("inbox")
             else:
@@ -250,8 +251,7 @@ class Mail:
             return PushOutcome.LIMITED
         place = (subscription.partition, NO_OFFSET)
         event = encode_message(push.id, push.id, push.data, push.ts_ms, place)
-        assert self._topic is not None
-        stay = Position(self._topic.epoch, {})
+        stay = self._position(subscription, None)
         frame = text_frame(encode_updates(subscription.sub, stay, [event], coalesced=0))
         self._write(subscription, frame, 1)
         self._instruments.letter("push")
@@ -343,25 +343,25 @@ class Mail:
 
     def _take_page(self, subscription: MailSubscription, page: Page) -> None:
         feed, request = subscription.feed, subscription.request
-        begin = max(feed.next_offset, page.floor + 1) if feed.is_fresh else feed.next_offset
+        at = feed.position_at(page)
         is_whole = subscription.can_take
         parts = list(feed.end_read(page, can_take=is_whole))
         if not is_whole:
             return
         if request is not None:
             first = parts[0].gap if parts else None
-            self._answer(subscription, request, begin, first)
+            self._answer(subscription, request, at, first)
             if parts:
                 parts[0] = parts[0]._replace(gap=None)
         elif subscription.recreated:
-            self._tell_gap(subscription, (0, begin), GapReason.RECREATED)
+            self._tell_gap(subscription, (0, at), GapReason.RECREATED)
         subscription.recreated = False
         self._came_back(subscription)
-        for gap, letters, next_offset in parts:
+        for gap, letters, position in parts:
             if gap is not None:
-                self._tell_gap(subscription, gap, GapReason.RETENTION)
+                self._tell_gap(subscription, gap, _reason_of(gap))
             if letters:
-                frames = self._frames(subscription, letters, next_offset)
+                frames = self._frames(subscription, letters, position)
                 self._write(subscription, frames, len(letters))
                 self._instruments.letter("mailbox", len(letters))
 
@@ -369,7 +369,7 @@ class Mail:
         self,
         subscription: MailSubscription,
         request: Subscribe,
-        begin: int,
+        at: int,
         gap: tuple[int, int] | None,
     ) -> None:
         subscription.request = None
@@ -377,19 +377,19 @@ class Mail:
         if subscription.recreated:
             recovered, reason = Recovered.GAP, GapReason.RECREATED
         elif gap is not None:
-            recovered, reason = Recovered.GAP, GapReason.RETENTION
+            recovered, reason, at = Recovered.GAP, _reason_of(gap), gap[1]
         elif request.since is None:
             recovered = Recovered.NONE
         if request.since is not None:
             self._instruments.resumed(recovered)
-        self._say_subscribed(subscription, request.id, recovered, begin, gap=gap, reason=reason)
+        self._say_subscribed(subscription, request.id, recovered, at, gap=gap, reason=reason)
 
     def _say_subscribed(
         self,
         subscription: MailSubscription,
         request_id: int | None,
         recovered: Recovered,
-        begin: int,
+        at: int,
         *,
         gap: tuple[int, int] | None = None,
         reason: GapReason | None = None,
@@ -400,7 +400,7 @@ class Mail:
             channel=CHANNEL,
             mode=Mode.EVERY,
             interval_ms=0,
-            position=self._position(subscription, begin),
+            position=self._position(subscription, at),
             recovered=recovered,
             gap=None if gap is None else {subscription.partition: gap},
             reason=reason,
@@ -414,9 +414,9 @@ class Mail:
         subscription.client.write(text_frame(told))
 
     def _frames(
-        self, subscription: MailSubscription, letters: Iterable[Letter], next_offset: int
+        self, subscription: MailSubscription, letters: Iterable[Letter], at: int | None
     ) -> bytes:
-        position = self._position(subscription, next_offset)
+        position = self._position(subscription, at)
         batch = Batch([event_of(letter) for letter in letters], 0)
         return b"".join(
             updates_frames(subscription.sub, position, batch, self._limits.max_frame_out)
@@ -427,9 +427,10 @@ class Mail:
         subscription.client.write(frames)
         self._instruments.delivered(1, events, len(frames))
 
-    def _position(self, subscription: MailSubscription, next_offset: int) -> Position:
+    def _position(self, subscription: MailSubscription, at: int | None) -> Position:
+        """None moves nothing."""
         assert self._topic is not None
-        return Position(self._topic.epoch, {subscription.partition: next_offset})
+        return Position(self._topic.epoch, {} if at is None else {subscription.partition: at})
 
     def _went_stale(self, subscription: MailSubscription) -> None:
         if subscription.stale_since is None and subscription.request is None:
@@ -479,6 +480,10 @@ class Mail:
 
     def _everybody(self) -> Iterable[MailSubscription]:
         return (s for members in list(self._by_user.values()) for s in list(members))
+
+
+def _reason_of(gap: tuple[int, int]) -> GapReason:
+    return GapReason.TRUNCATED if gap[1] < gap[0] else GapReason.RETENTION
 
 
 def _fault(request_id: int | None, code: ErrorCode, message: str) -> ProtocolError:

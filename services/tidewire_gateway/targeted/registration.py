@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
-from tidewire.kafka.errors import KafkaError
+from tidewire.kafka.errors import KafkaError, UnknownTopicError
 from tidewire.targeting.errors import (
     LeaseLostError,
     NodeNameTakenError,
@@ -24,6 +24,8 @@ _RENEWALS = 5
 _RETRY_FIRST = 0.2
 _RETRY_MOST = 5.0
 _RELEASE_TIMEOUT = 2.0
+_MEANWHILE = "streams go on, messages to users come from their mailboxes, seconds late"
+_CURE = "give the inbox topic as many partitions as TIDEWIRE_REGISTRY__SLOTS says"
 
 _log = get_logger(__name__)
 
@@ -53,6 +55,7 @@ class Registration:
         self._instruments = instruments
         self._last_epoch: str | None = None
         self._failures = 0
+        self._told: str | None = None
         self._is_over = asyncio.Event()
 
     def lost(self) -> None:
@@ -76,20 +79,23 @@ class Registration:
         try:
             lease = await self._registry.register(self._announcement(), replaces=self._last_epoch)
         except RegistryUnavailableError as error:
-            await self._pause("registry does not answer", error)
+            await self._pause("registry does not answer", str(error))
             return False
         except (NoFreeSlotError, NodeNameTakenError) as error:
-            await self._pause("registry has no place for this node", error)
+            await self._pause("registry has no place for this node", str(error))
             return False
         self._last_epoch = lease.epoch
         try:
             await self._on_granted(lease)
+        except UnknownTopicError as error:
+            await self._pause("inbox has no partition for this node's slot", f"{error}; {_CURE}")
+            return False
         except KafkaError as error:
-            await self._pause("inbox cannot be opened", error)
+            await self._pause("inbox cannot be opened", str(error))
             return False
         self._is_over.clear()
         self._clock.granted(lease, sent_at)  # not before: nobody is announced without an open inbox
-        self._failures = 0
+        self._failures, self._told = 0, None
         self._instruments.lease_held.set(1)
         _log.info("registered", slot=lease.slot, epoch=lease.epoch)
         return True
@@ -139,11 +145,12 @@ class Registration:
         except TimeoutError:
             return
 
-    async def _pause(self, event: str, error: Exception) -> None:
+    async def _pause(self, event: str, why: str) -> None:
         self._failures += 1
         self._instruments.registry_call("failed")
-        if self._failures == 1:
-            _log.warning(event, error=str(error))
+        if self._told != event:
+            self._told = event
+            _log.warning(event, error=why, meanwhile=_MEANWHILE)
         longest = min(_RETRY_MOST, _RETRY_FIRST * 2 ** min(self._failures, 10))
         await asyncio.sleep(random.uniform(_RETRY_FIRST / 2, longest))  # noqa: S311 - jitter
 

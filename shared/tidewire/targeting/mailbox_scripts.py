@@ -16,6 +16,7 @@ local now, length = tonumber(ARGV[1]), tonumber(ARGV[2])
 local EXPIRES, COLLAPSE_KEY = 8, 14
 local known = redis.call('HMGET', meta, 'last', 'floor')
 local last, floor = tonumber(known[1] or -1), tonumber(known[2] or -1)
+local first
 local has_grown = false
 
 local function text(number)
@@ -45,6 +46,9 @@ end
 
 local function keep(at, offset, prev)
   local expires, key = tonumber(ARGV[at + 1]), ARGV[at + 6]
+  if last < 0 then
+    first = offset
+  end
   has_grown, last = true, offset
   if key ~= '' then
     supersede(key)
@@ -95,6 +99,9 @@ end
 if has_grown then
   trim()
   redis.call('HSET', meta, 'last', text(last), 'floor', text(floor))
+  if first then
+    redis.call('HSET', meta, 'first', text(first))
+  end
   redis.call('PEXPIRE', stream, ARGV[3])
   redis.call('PEXPIRE', keys, ARGV[3])
 end
@@ -104,12 +111,12 @@ end
 return prevs
 """
 
-# Keys: stream, meta. Arguments: the first offset, most entries. Answers last and floor (nil: none), and behind them each entry as
+# Keys: stream, meta. Arguments: the first offset, most entries. Answers last, floor and first (nil: none), and behind them each entry as
 # one text, since a client's time goes by the number of answers: the numbers and the traceparent, parted by spaces, the sizes
 # of id and collapse key, then those two and the data. A script and no transaction, which a server whose memory is full
 # would refuse even where it only reads.
 READ: Final = """
-local answer = redis.call('HMGET', KEYS[2], 'last', 'floor')
+local answer = redis.call('HMGET', KEYS[2], 'last', 'floor', 'first')
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], ARGV[1] .. '-0', '+', 'COUNT', ARGV[2])) do
   local f = entry[2]
   local id, data, key = f[2], f[4], f[14]

@@ -25,13 +25,15 @@ class Page(NamedTuple):
 
     ``floor`` is the highest offset that was trimmed or has expired undelivered, -1 where none was: who has had less lacks
     something. ``last`` is the newest offset that was ever kept for the user, None before the first. ``is_complete``: no
-    further page follows. A page that is not complete has letters.
+    further page follows. A page that is not complete has letters. ``first`` is the oldest offset that was ever kept, None
+    where that is not known: who has had an older one had it of a mailbox that the store has lost since.
     """
 
     letters: Sequence[Letter]
     floor: int
     last: int | None
     is_complete: bool
+    first: int | None = None
 
 
 class Mailboxes(Protocol):

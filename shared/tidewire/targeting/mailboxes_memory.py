@@ -55,7 +55,8 @@ class MemoryMailboxes:
             floor = max([floor, *(x.offset for x in found if x.expires_at_ms <= now)])
             is_complete = len(found) < limit or found[-1].offset >= box.last
             if letters or is_complete:
-                return Page(letters, floor, _offset(box.last), is_complete)
+                first = _offset(box.first)
+                return Page(letters, floor, _offset(box.last), is_complete, first)
 
     async def close(self) -> None:
         self._boxes.clear()
@@ -70,6 +71,7 @@ class _Mailbox:
     """Letters by offset, oldest first; -1 stands for no offset."""
 
     letters: dict[int, Letter] = field(default_factory=dict)
+    first: int = -1
     last: int = -1
     floor: int = -1
     offsets_by_collapse_key: dict[str, int] = field(default_factory=dict)
@@ -85,6 +87,8 @@ class _Mailbox:
 
     def keep(self, letter: Letter, now: int) -> None:
         self.last = letter.offset
+        if self.first < 0:
+            self.first = letter.offset
         key = letter.collapse_key
         if key is not None and (older := self.offsets_by_collapse_key.pop(key, None)) is not None:
             del self.letters[older]

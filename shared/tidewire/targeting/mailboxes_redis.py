@@ -18,8 +18,8 @@ from .redis_calls import asking
 __all__ = ["RedisMailboxes", "claim_topic"]
 
 META_TTL_MS: Final = 30 * 86_400_000
-"""A stream may go when its last message has expired. That there was one must be known for longer: it is what tells a user
-who comes back that something is lost. Who stays away for a month, and is sent nothing meanwhile, is not told any more."""
+"""A stream may go when its last message has expired. That there was one must be known for longer: it tells who comes back
+whether anything is lost. Who stays away for a month, and is sent nothing meanwhile, is told that something may be."""
 
 REPLICATION_TIMEOUT_MS: Final = 1_000
 TOPICS_KEY: Final = "tidewire:mailboxes"
@@ -29,8 +29,8 @@ _ESCAPES: Final = str.maketrans({"%": "%25", "{": "%7B", "}": "%7D", ":": "%3A"}
 class RedisMailboxes:
     """Port `Mailboxes`. ``epoch`` is the targeted topic's, ``now_ms`` tells Unix milliseconds. Owns the client.
 
-    Redis must not evict keys (maxmemory-policy noeviction): an evicted mailbox is lost in silence. So is what a primary
-    took and its replica had not when that took over, unless ``replicas`` says how many must have it before `append` returns.
+    Redis must not evict keys (maxmemory-policy noeviction): who has had nothing of an evicted mailbox is not told. What a
+    primary took is lost with it where its replicas have it not: ``replicas`` says how many must before `append` returns.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class RedisMailboxes:
         floor, letters = -1, list[Letter]()
         async with asking(self._client):
             while True:
-                ((last_text, floor_text, *entries),) = await self._run(
+                ((last_text, floor_text, first_text, *entries),) = await self._run(
                     READ, [[2, stream, meta, after + 1, limit]]
                 )
                 last = -1 if last_text is None else int(last_text)
@@ -90,7 +90,8 @@ class RedisMailboxes:
                     break
         if is_complete and after < last:  # the newest is neither trimmed nor superseded: it expired
             floor = max(floor, last)
-        return Page(letters, floor, None if last < 0 else last, is_complete)
+        first = None if first_text is None else int(first_text)
+        return Page(letters, floor, None if last < 0 else last, is_complete, first)
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -471,3 +471,42 @@ async def test_internal_port_says_that_there_are_no_messages_to_users(gateway: G
     async with internal_port(gateway) as internal:
         answer = await internal.post("/internal/users/ann/disconnect")
         assert answer.status_code == 503
+
+
+async def test_who_had_messages_of_a_mailbox_that_is_lost_is_told_once(
+    nodes: Nodes, world: TargetedWorld, key_file: Path
+) -> None:
+    async with nodes(world) as gateway:
+        letter = await world.post("ann", "before", to=())
+        async with client_of(gateway, "ann", key_file) as client:
+            await client.subscribe("@me")
+            since = (await client.expect("updates"))["position"]
+    world.forget_mailboxes()
+    place = str(letter.partition)
+    async with nodes(world) as gateway:
+        async with client_of(gateway, "ann", key_file) as client:
+            answer = await client.subscribe("@me", since=since)
+            assert (answer["recovered"], answer["reason"]) == ("gap", "truncated")
+            assert answer["gap"] == {place: [letter.offset + 1, 0]}
+            assert answer["position"]["offsets"] == {place: 0}
+        async with client_of(gateway, "ann", key_file) as client:
+            answer = await client.subscribe("@me", since=answer["position"])
+            assert answer["recovered"] == "exact"
+            await is_held(world, "ann")
+            await world.post("ann", "after")
+            assert await texts(client, 1) == ["after"]
+
+
+async def test_who_had_only_messages_that_nobody_keeps_is_told_of_no_loss(
+    nodes: Nodes, world: TargetedWorld, key_file: Path
+) -> None:
+    async with nodes(world) as gateway:
+        async with client_of(gateway, "ann", key_file) as client:
+            since = (await client.subscribe("@me"))["position"]
+            await is_held(world, "ann")
+            await world.post("ann", "now", ttl_ms=0)
+            told = await client.expect("updates")
+            assert [event["data"] for event in told["events"]] == ["now"]
+            assert told["position"]["offsets"] == {}
+        async with client_of(gateway, "ann", key_file) as client:
+            assert (await client.subscribe("@me", since=since))["recovered"] == "exact"

@@ -1,4 +1,4 @@
-"""Router and registry as processes of their own."""
+"""Routers as processes of their own."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import httpx
 
-__all__ = ["RouterProcess", "refusal", "registry_process", "router_process"]
+__all__ = ["RouterProcess", "refusal", "router_process"]
 
 _READY_TIMEOUT = 30.0
 _END_TIMEOUT = 12.0
@@ -45,24 +45,19 @@ class RouterProcess:
 @contextmanager
 def router_process(**variables: str) -> Iterator[RouterProcess]:
     """A router that is ready; killed at the end if it still runs."""
-    process = _start("tidewire_router", _router_environment(READY_JSON="1", **variables))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tidewire_router"],
+        env=_environment(READY_JSON="1", **variables),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
-        ready = _ready(process)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, f"it ended before it was ready, with code {process.wait(_END_TIMEOUT)}"
+        ready = json.loads(line)
         assert ready == {"event": "ready", "internal": ready["internal"], "pid": process.pid}
         yield RouterProcess(process, ready["internal"])
-    finally:
-        process.kill()
-        process.communicate(timeout=_END_TIMEOUT)
-
-
-@contextmanager
-def registry_process(redis_url: str) -> Iterator[str]:
-    """The URL of a registry that is ready, whose leases outlast a test."""
-    settings = {"PORT": "0", "REDIS_URL": redis_url, "READY_JSON": "1", "LEASE": "600"}
-    environment = _environment("TIDEWIRE_REGISTRY__", settings)
-    process = _start("tidewire_registry", environment)
-    try:
-        yield _ready(process)["http"]
     finally:
         process.kill()
         process.communicate(timeout=_END_TIMEOUT)
@@ -72,7 +67,7 @@ def refusal(code: int, **variables: str) -> str:
     """What a router says that does not start."""
     ended = subprocess.run(
         [sys.executable, "-m", "tidewire_router"],
-        env=_router_environment(**variables),
+        env=_environment(**variables),
         capture_output=True,
         text=True,
         timeout=_READY_TIMEOUT,
@@ -84,27 +79,7 @@ def refusal(code: int, **variables: str) -> str:
     return ended.stderr
 
 
-def _router_environment(**variables: str) -> dict[str, str]:
-    return _environment("TIDEWIRE_ROUTER__", {"INTERNAL_PORT": "0", **variables})
-
-
-def _environment(prefix: str, settings: dict[str, str]) -> dict[str, str]:
+def _environment(**variables: str) -> dict[str, str]:
     own = {k: v for k, v in os.environ.items() if not k.startswith("TIDEWIRE_")}
-    return own | {prefix + name: text for name, text in settings.items()}
-
-
-def _start(module: str, environment: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", module],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _ready(process: subprocess.Popen[str]) -> dict[str, str]:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line, f"it ended before it was ready, with code {process.wait(_END_TIMEOUT)}"
-    ready: dict[str, str] = json.loads(line)
-    return ready
+    settings = {"INTERNAL_PORT": "0", **variables}
+    return own | {f"TIDEWIRE_ROUTER__{name}": text for name, text in settings.items()}

@@ -16,10 +16,11 @@ from redis.asyncio import Redis
 
 from harness.kafka_topics import KafkaTopics
 from harness.redis import RedisProcess, redis_process
+from harness.registry import registry_process
 from harness.waiting import eventually, wait_until
 from integration.router.crowd import Inboxes, Pace, announced
 from integration.router.parts import targeted
-from integration.router.processes import refusal, registry_process, router_process
+from integration.router.processes import refusal, router_process
 from tidewire.dev.brokers import embedded_broker
 from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentWriter
 from tidewire.kafka.settings import KafkaSettings
@@ -80,10 +81,12 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
 
 
 @pytest.fixture(scope="module")
-def stores(redis: RedisProcess) -> Iterator[tuple[str, str]]:
-    """The URLs of a Redis and of a registry over it."""
-    with registry_process(redis.url) as registry:
-        yield redis.url, registry
+def stores(
+    redis: RedisProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, str]]:
+    """The URLs of a Redis and of a registry over it, whose leases outlast a test."""
+    with registry_process(tmp_path_factory.mktemp("registry"), redis.url, LEASE="600") as registry:
+        yield redis.url, registry.url
 
 
 def make_scene(bootstrap: str, stores: tuple[str, str], unique_name: Callable[[str], str]) -> Scene:
@@ -191,6 +194,26 @@ async def test_while_redis_is_silent_messages_wait_and_then_find_their_way(
             await eventually(lambda: len(inboxes.first_seen) >= 60, within=30.0)
             assert inboxes.ids("user-1", crowd.leases[1])[-1] == "user-1:2"
         reading.cancel()
+
+
+async def test_a_message_counts_as_kept_when_as_many_replicas_have_it_as_were_asked_for(
+    scene: Scene, tmp_path: Path
+) -> None:
+    with redis_process(tmp_path / "primary", "--repl-diskless-sync-delay", "0") as primary:
+        variables = scene.variables(REDIS_URL=primary.url, MAILBOX_REPLICAS="1")
+        with router_process(**variables) as router:
+            await asyncio.to_thread(scene.publish, "ann")
+            await eventually(
+                lambda: router.metric('router_failures_total{of="store"}') >= 1, within=20.0
+            )
+            await eventually(lambda: router.metric("router_lag_records") == 1)
+            options = ["--replicaof", f"127.0.0.1 {primary.port}"]
+            with redis_process(tmp_path / "replica", *options) as replica:
+                await eventually(
+                    lambda: router.metric('router_messages_total{outcome="mailbox_only"}') == 1,
+                    within=30.0,
+                )
+                assert len(replica.tell("KEYS", "tidewire:mailbox:*:meta").splitlines()) == 1
 
 
 def test_a_router_ends_in_time_while_kafka_is_silent(

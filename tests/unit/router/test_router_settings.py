@@ -15,6 +15,7 @@ def test_what_is_not_set_has_a_default() -> None:
 
     assert (settings.group_id, settings.instance_id) == ("tidewire-router", None)
     assert (settings.mailbox_length, settings.mailbox_limits.ttl_ms) == (1000, 86_400_000)
+    assert settings.mailbox_replicas == 0
     assert settings.lookup_ttl == 5.0
     assert settings.named_kafka.client_id == "tidewire-router"
 
@@ -45,6 +46,7 @@ def test_durations_are_in_seconds_and_reach_what_they_are_for() -> None:
     [
         ("LOOKUP_TTL", "0"),
         ("MAX_WAITING", "0"),
+        ("MAILBOX_REPLICAS", "-1"),
         ("REGISTRY_URL", "registry:8082"),
         ("EPOCH", "a b"),
         ("REVOKE_TIMEOUT", "60"),

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from harness.virtual_processes import Flow, Link
 from harness.virtual_targeted import SLOTS, VirtualDevice, VirtualNode, VirtualRouter, VirtualWorld
+from unit.targeted.stray_announces import StrayAnnounces
 
 T = TypeVar("T")
 
@@ -56,6 +57,7 @@ class TargetedMachine(RuleBasedStateMachine):
     @initialize(begins=st.lists(st.integers(0, 1), min_size=3, max_size=3))
     def begin(self, begins: list[int]) -> None:
         self.world = VirtualWorld()
+        self.strays = StrayAnnounces(self.world)
         self.count = 2
         for name in ("n0", "n1"):
             self.world.start_node(name)
@@ -217,6 +219,33 @@ class TargetedMachine(RuleBasedStateMachine):
             link.set(Flow.OPEN)
         self.world.settle()
 
+    @rule(device=indexes, node=indexes, block=blocks, before=flows, amid=flows)
+    def be_told_late(
+        self, device: int, node: int, block: Flow, before: list[Event], amid: list[Event]
+    ) -> None:
+        """What a node told in vain is carried out after all, when it has told of the connection's end."""
+        link = picked(self.world.live_nodes, node).registry_link
+        link.set(block)
+        self.flow([("move", device, node, False), ("wait", 2.5), *before])
+        link.set(Flow.OPEN)
+        self.flow([("wait", 2.5), ("leave", device, False), ("wait", 2.5)])
+        self.strays.arrive()
+        self.flow(amid)
+
+    @precondition(lambda self: not (self.held or self.is_moving))
+    @rule(device=indexes, is_lossy=st.booleans(), before=flows, after=flows)
+    def lose_mailboxes(
+        self, device: int, is_lossy: bool, before: list[Event], after: list[Event]
+    ) -> None:
+        """While somebody is away for whom there is something."""
+        user = picked(self.devices, device).user
+        publish = ("publish", user, "kept")
+        self.flow([publish, ("wait", 0.1), ("leave", device, is_lossy), *before, publish])
+        self.world.empty_mailboxes()
+        for one in self.devices:
+            one.note_loss()
+        self.flow(after)
+
     # Processes
 
     @rule(is_router=st.booleans(), index=indexes, seconds=pauses, amid=flows)
@@ -350,6 +379,7 @@ class TargetedMachine(RuleBasedStateMachine):
             return
         try:
             self.heal()
+            self.strays.arrive()
             self.check()
         finally:
             self.world.close()
@@ -409,17 +439,19 @@ class TargetedMachine(RuleBasedStateMachine):
     def check_device(self, device: VirtualDevice) -> None:
         world = self.world
         assert device.begin is not None, "its subscription is answered"
-        had = device.delivered
-        assert had == sorted(set(had)), "in order, each once"
+        assert device.delivered == sorted(set(device.delivered)), "in order, each once"
+        had = device.had | set(device.delivered)
         of_user = [o for o, r in enumerate(world.topic) if r.key == device.user.encode()]
-        assert set(had) <= set(of_user)
-        floor = world.mailbox(device.user).floor
-        assert all(end <= floor + 1 for _, end in device.gaps), "only what is gone is a gap"
-        lost = {offset for gap in device.gaps for offset in range(*gap)}
+        assert had <= set(of_user)
+        box = world.mailbox(device.user)
+        gone = max([box.floor, *world.unknowable.get(device.user, ())])
+        begun = 0 if not world.unknowable or box.first is None else box.first
+        assert all(end <= max(gone + 1, begun) for _, end in device.gaps), "only what is gone"
         due = {o for o in self.due(device.user) if o >= device.begin}
-        assert due <= set(had) | lost, f"{sorted(due - set(had) - lost)} neither came nor is a gap"
-        held = {x.offset for x in world.mailbox(device.user).letters if x.offset >= device.begin}
-        assert held <= set(had), "what the mailbox still has was delivered"
+        missing = due - had - device.lost
+        assert not missing, f"{sorted(missing)} neither came nor is a gap"
+        held = {x.offset for x in box.letters if x.offset >= device.begin}
+        assert held <= had, "what the mailbox still has was delivered"
 
     def due(self, user: str) -> list[int]:
         """What every device must have: kept, not superseded, not too old to be delivered."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,14 +10,17 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from harness.virtual_processes import Flow
+from harness.virtual_targeted import LENGTH
 from tidewire.kafka.records import TopicPartition
+from tidewire.targeting.errors import BatchOvertakenError
 from tidewire.targeting.messages import Letter, Message
-from tidewire.targeting.registry import Lease, Place
+from tidewire.targeting.registry import Batch, Evicted, Lease, Place
 from tidewire_gateway.core.announcements import Announcements
 from tidewire_gateway.core.lease_clock import LeaseClock
 from tidewire_gateway.core.personal_feed import PersonalFeed
 from tidewire_gateway.targeted.inbox import Inbox
 from tidewire_gateway.targeted.mail import Mail, MailClient
+from tidewire_registry.stores.memory import MemoryStore
 from tidewire_router.core.lifetimes import letter_of_message
 from tidewire_router.core.lookups import LookupCache
 from tidewire_router.lane import Lane
@@ -53,7 +57,7 @@ def prev_is_not_looked_at(patch: Patch) -> None:
     offer = PersonalFeed.offer
 
     def credulous(feed: PersonalFeed, one: Letter, *, can_take: bool) -> Letter | None:
-        return offer(feed, one._replace(prev=None), can_take=can_take)
+        return offer(feed, one._replace(prev=feed.next_offset - 1), can_take=can_take)
 
     patch.setattr(PersonalFeed, "offer", credulous)
 
@@ -142,6 +146,18 @@ def trimmed_letters_are_not_told(patch: Patch) -> None:
     patch.setattr(PersonalFeed, "end_read", silent)
 
 
+def lost_mailboxes_are_not_told(patch: Patch) -> None:
+    end_read = PersonalFeed.end_read
+
+    def silent(feed: PersonalFeed, page: Any, *, can_take: bool = True) -> Any:
+        had_all = feed.next_offset - 1
+        return end_read(
+            feed, page._replace(first=None, last=page.last or had_all), can_take=can_take
+        )
+
+    patch.setattr(PersonalFeed, "end_read", silent)
+
+
 def letters_for_a_slow_socket_count_as_written(patch: Patch) -> None:
     offer = PersonalFeed.offer
 
@@ -174,6 +190,17 @@ def nobody_polls_while_the_registry_is_ignorant(patch: Patch) -> None:
     patch.setattr(Mail, "_tick", once)
 
 
+def batches_are_taken_in_any_order(patch: Patch) -> None:
+    announce = MemoryStore.announce
+
+    async def unnumbered(
+        store: MemoryStore, node: str, epoch: str, batch: Batch
+    ) -> Sequence[Evicted]:
+        return await announce(store, node, epoch, replace(batch, number=0))
+
+    patch.setattr(MemoryStore, "announce", unnumbered)
+
+
 BUGS: Sequence[Callable[[Patch], None]] = [
     no_second_look,
     epoch_is_not_looked_at,
@@ -182,10 +209,11 @@ BUGS: Sequence[Callable[[Patch], None]] = [
     nobody_is_announced_again,
     duplicates_are_written,
     lookups_are_believed_for_ever,
-    trimmed_letters_are_not_told,
+    lost_mailboxes_are_not_told,
     letters_for_a_slow_socket_count_as_written,
     disconnects_are_told_once,
     nobody_polls_while_the_registry_is_ignorant,
+    batches_are_taken_in_any_order,
 ]
 
 
@@ -207,17 +235,45 @@ def first_letter_goes_to_where_the_user_was(machine: TargetedMachine) -> None:
     machine.flow([("wait", 1.0), publish, ("wait", 2.5), publish])
 
 
+def mailbox_is_full_before_the_user_comes(machine: TargetedMachine) -> None:
+    publish = ("publish", "ann", "kept")
+    machine.flow([publish, ("leave", 0, False), *[publish] * (LENGTH + 2)])
+
+
+def user_comes_while_the_mailbox_is_slow(machine: TargetedMachine) -> None:
+    """It looks into the mailbox for the last time before the router can write there."""
+    assert machine.world.owner is not None
+    link = machine.world.owner.mailbox_link
+    machine.flow([("publish", "ann", "kept"), ("leave", 0, False), ("wait", 12.0)])
+    link.set(Flow.HELD)
+    machine.flow([("publish", "ann", "kept"), ("move", 0, 1, False), ("wait", 12.0)])
+    link.set(Flow.OPEN)
+    machine.world.settle()
+
+
+def connection_is_told_in_vain_and_ends(machine: TargetedMachine) -> None:
+    """Its node hears nothing of the registry for long enough to tell of it twice, and keeps its lease."""
+    link = machine.world.nodes[0].registry_link
+    link.set(Flow.HELD)
+    machine.flow([("move", 0, 0, False), ("wait", 2.5)])
+    link.set(Flow.OPEN)
+    machine.flow([("wait", 2.5), ("leave", 0, False), ("wait", 2.5)])
+    machine.strays.arrive()
+
+
 def node_is_slow_to_read_its_inbox(machine: TargetedMachine) -> None:
     machine.start_node(False, True, 12.0, [])
 
 
 RARE = [
     (prev_is_not_looked_at, first_letter_goes_to_where_the_user_was),
-    (mailbox_is_written_after_the_inbox, first_letter_goes_to_where_the_user_was),
+    (trimmed_letters_are_not_told, mailbox_is_full_before_the_user_comes),
+    (mailbox_is_written_after_the_inbox, user_comes_while_the_mailbox_is_slow),
     (
         slot_is_read_from_wherever_its_end_is_at_the_first_read,
         node_is_slow_to_read_its_inbox,
     ),
+    (batches_are_taken_in_any_order, connection_is_told_in_vain_and_ends),
 ]
 
 
@@ -268,4 +324,28 @@ def test_late_word_of_an_old_lease_does_not_make_a_node_renew_without_a_pause() 
     node.kafka_link.set(Flow.OPEN)
     machine.world.advance(5.0)
     assert node.is_told
+    machine.teardown()
+
+
+def test_node_that_was_overtaken_tells_again_after_a_pause(monkeypatch: Patch) -> None:
+    """It should not happen: none of its batches is sent while another is under way."""
+    announce, told = MemoryStore.announce, list[tuple[str, int]]()
+
+    async def overtaken(
+        store: MemoryStore, node: str, epoch: str, batch: Batch
+    ) -> Sequence[Evicted]:
+        told.append((node, batch.number))
+        if len(told) <= 3:
+            raise BatchOvertakenError("a later batch was taken")
+        return await announce(store, node, epoch, batch)
+
+    machine = TargetedMachine()
+    machine.begin([0, 0, 0])
+    monkeypatch.setattr(MemoryStore, "announce", overtaken)
+    machine.move(0, 1, False)
+    machine.world.advance(0.2)
+    assert len(told) == 2, "the one that was left, and the one that was gone to"
+    machine.world.advance(5.0)
+    assert all(node.is_told for node in machine.world.nodes)
+    assert len(set(told)) == len(told) == 5, "no number twice"
     machine.teardown()
