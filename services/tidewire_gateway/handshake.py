@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from .adoptable import AdoptableProtocol
 from .plain_upgrade import PlainUpgrade, plain_request
@@ -20,9 +20,17 @@ _INVALID = "Invalid HTTP request received."
 
 
 class UpgradingHttp(HttpToolsProtocol):
-    """Answers ordinary upgrades itself; the others uvicorn writes out again, for its WebSocket side to parse."""
+    """Answers ordinary upgrades itself; the others uvicorn writes out again, for its WebSocket side to parse.
+
+    An upgrade that comes before the requests ahead of it are answered is not looked at: the connection ends with the
+    last of their answers, and the client asks again on another (RFC 9112, 9.3.2). uvicorn would write into the answers.
+    """
+
+    _is_ending = False
 
     def data_received(self, data: bytes) -> None:
+        if self._is_ending:
+            return
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
@@ -31,7 +39,15 @@ class UpgradingHttp(HttpToolsProtocol):
             self.send_400_response(_INVALID)
         except httptools.HttpParserUpgrade as upgrade:
             (length,) = upgrade.args
-            self._upgrade(data[length:])
+            if self._should_upgrade() and self._is_answering():
+                self._is_ending = True
+                self.cycle.keep_alive = False
+            else:
+                self._upgrade(data[length:])
+
+    def _is_answering(self) -> bool:
+        cycle = cast(RequestResponseCycle | None, self.cycle)  # None before the first request
+        return cycle is not None and not cycle.response_complete
 
     def _upgrade(self, early: bytes) -> None:
         """Go on as a WebSocket; ``early`` are the bytes behind the request."""

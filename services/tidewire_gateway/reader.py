@@ -97,6 +97,11 @@ class PartitionReader:
         finally:
             await self._reader.close()
 
+    @property
+    def partitions(self) -> int:
+        """How many are read now."""
+        return len(self._assigned)
+
     def restart(self, topic: str) -> None:
         """The topic is another one now: what is assigned of it begins anew."""
         self._to_restart.add(topic)

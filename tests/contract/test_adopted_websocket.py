@@ -11,7 +11,7 @@ import httptools
 import pytest
 import uvicorn
 import websockets
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import Protocol as FrameProtocol
 from websockets.protocol import Side, State
@@ -74,6 +74,7 @@ READ = (
             "client",
             "config",
             "connections",
+            "cycle",
             "headers",
             "logger",
             "loop",
@@ -88,6 +89,7 @@ READ = (
             "url",
         ),
     ),
+    (RequestResponseCycle, ("keep_alive", "response_complete")),
     (FrameProtocol, ("close_rcvd", "close_sent", "debug", "handshake_exc", "logger", "parser")),
     (FrameProtocol, ("parser_exc",)),
 )

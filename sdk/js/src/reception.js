@@ -56,7 +56,7 @@ export class Reception {
     // What goes on elsewhere, or at another rate, never falls back behind what is known here.
     if (isFresh || !this.position || this.position.epoch !== position.epoch) this.#begin(position);
     else this.position = merged(position, this.position.offsets);
-    return gap ? this.gap(gap, reason) : null;
+    return recovered === 'gap' || gap ? this.gap(gap ?? {}, reason) : null;
   }
 
   /** A snapshot will not be completed: position and view stay as they were before it. */

@@ -12,7 +12,7 @@ export interface Position {
   readonly offsets: Readonly<Record<string, number>>;
 }
 
-/** Partition → [first missing offset, next delivered offset]. */
+/** Partition → [first missing offset, next delivered offset]; empty where the server cannot say which events are missing. */
 export type Gap = Record<string, [number, number]>;
 
 export interface WireEvent<T = any> {
@@ -88,8 +88,9 @@ export interface SubscriptionEvents<T = any> {
     intervalMs: number | null;
     position: Position;
     recovered: Recovered;
+    /** May be absent where `recovered` is `gap`; the event `gap` comes all the same. */
     gap?: Gap;
-    /** Why `gap` is missing, or why a snapshot replaces what was asked for. */
+    /** Why events are missing, or why a snapshot replaces what was asked for. */
     reason?: string;
   };
   snapshot: Snapshot<T>;

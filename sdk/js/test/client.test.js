@@ -199,6 +199,26 @@ describe('a lost connection', () => {
     assert.deepEqual(notices.position, { epoch: 'e', offsets: { 0: 90 } });
   });
 
+  it('surfaces a gap that names no range, to listeners and loops, once for each answer', async () => {
+    const { client, peer } = await connected();
+    const mine = client.subscribe('@me', { mode: 'every', since: { epoch: 'old', offsets: { 2: 40 } } });
+    const told = [];
+    mine.on('gap', (gap) => told.push(gap));
+    const reader = mine[Symbol.asyncIterator]();
+    const read = async () => (await within(reader.next(), 'a gap')).value;
+    const answer = { channel: '@me', mode: 'every', recovered: 'gap', position: { epoch: 'new', offsets: { 2: 0 } } };
+    const notice = { type: 'gap', gap: {}, reason: 'recreated' };
+    await peer.grant({ ...answer, reason: 'recreated' });
+    assert.deepEqual(await read(), notice);
+    peer.kill();
+    const again = await server.peer();
+    await again.welcome();
+    await again.grant(answer);
+    assert.deepEqual(await read(), { ...notice, reason: null });
+    assert.deepEqual(told, [notice, { ...notice, reason: null }]);
+    assert.deepEqual(mine.position, answer.position);
+  });
+
   it('backs off with full jitter, further each time, and starts over once a connection was steady', async () => {
     const client = make({ random: () => 0.5 });
     clock.install();

@@ -45,8 +45,8 @@ class Event:
 class Gap:
     """Events that this subscription will never see.
 
-    ``ranges``: partition → first missing offset, next delivered offset. ``reason`` is None where the
-    server gave none.
+    ``ranges``: partition → first missing offset, next delivered offset; empty where the server cannot say
+    which events are missing. ``reason`` is None where the server gave none.
     """
 
     ranges: Mapping[int, tuple[int, int]]
@@ -64,7 +64,10 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """``reason``: why ``gap`` is missing, or why a snapshot replaces what was asked for."""
+    """``reason``: why events are missing, or why a snapshot replaces what was asked for.
+
+    ``gap`` may be None where ``recovered`` is `gap`: which events are missing is not known.
+    """
 
     sub: int
     channel: str

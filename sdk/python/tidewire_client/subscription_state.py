@@ -66,9 +66,12 @@ class SubscriptionState:
             self._announced = message.position
         else:
             self._stand_at(message.position)
-        if message.gap is not None:
-            self._restart(message.gap)
-        return message.gap
+        gap = message.gap
+        if gap is None and message.recovered == "gap":
+            gap = Gap({}, message.reason)
+        if gap is not None:
+            self._restart(gap)
+        return gap
 
     def drop_parts(self) -> None:
         """Forget a snapshot that will not be completed; position and map stay as they were before it."""

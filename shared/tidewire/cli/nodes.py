@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_HEADINGS = ("node", "slot", "state", "live", "sessions", "connections", "lease left", "address")
-_RIGHT = ("slot", "sessions", "connections", "lease left")
+_FIGURES = ("connections", "partitions")
+"""Of a node's load: clients of all users and of none; partitions that it reads now."""
+_HEADINGS = ("node", "slot", "state", "live", "sessions", *_FIGURES, "lease left", "address")
+_RIGHT = ("slot", "sessions", *_FIGURES, "lease left")
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +45,11 @@ def nodes(
     if found.nodes:
         print_table(_table(found))
     print_line(f"{found.slots.used} of {found.slots.total} slots held")
+    if found.slots.used == found.slots.total:
+        progress().print(
+            "a further node gets none: its users' messages come from their mailboxes, seconds late; give the inbox topic "
+            "more partitions and set TIDEWIRE_REGISTRY__SLOTS to their number"
+        )
     if found.frozen:
         progress().print(
             "leases do not expire: too many would at once, so the registry doubts itself"
@@ -60,14 +67,14 @@ def _table(found: "Nodes") -> Table:
             Text(node.state),
             Text("yes", "green") if node.is_live else Text("no", "red"),
             f"{node.sessions:,}",
-            _connections(node),
+            *(_figure(node, name) for name in _FIGURES),
             f"{max(node.lease_ms_left, 0) / 1000:.1f} s",
             Text(node.address),
         )
     return table
 
 
-def _connections(node: "Node") -> str:
-    """Of all users and of none; empty where the node does not tell."""
-    connections = node.load.get("connections")
-    return "" if connections is None else f"{connections:,.0f}"
+def _figure(node: "Node", name: str) -> str:
+    """Empty where the node does not tell."""
+    figure = node.load.get(name)
+    return "" if figure is None else f"{figure:,.0f}"

@@ -228,7 +228,7 @@ def _wire(event: Event) -> dict[str, Any]:
 def _told(gap: Gap) -> str:
     ranges = ", ".join(f"{p}: {first} to {after}" for p, (first, after) in gap.ranges.items())
     reason = "" if gap.reason is None else f" ({gap.reason})"
-    return f"gap{reason}: events are missing, partition {ranges}"
+    return f"gap{reason}: events are missing" + (f", partition {ranges}" if ranges else "")
 
 
 def _default_url(data_dir: Path) -> str:

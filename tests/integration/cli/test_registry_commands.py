@@ -26,8 +26,8 @@ NODES: dict[str, Any] = {
             "address": "http://10.0.0.1:9090",
             "zone": None,
             "state": "ready",
-            "load": {"connections": 1840, "loop_lag": 0.002},
-            "partitions": 12,
+            "load": {"connections": 1840, "loop_lag": 0.002, "partitions": 12},
+            "partitions": 0,
             "sessions": 1700,
             "lease_ms_left": 7900,
             "is_live": True,
@@ -84,10 +84,12 @@ def test_nodes_are_listed_with_lease_and_load() -> None:
     assert result.exit_code == 0, result.exception
     heading, first, second, slots = result.stdout.splitlines()
     assert heading.split() == [
-        *("node", "slot", "state", "live", "sessions", "connections", "lease", "left", "address")
+        *("node", "slot", "state", "live", "sessions", "connections", "partitions"),
+        *("lease", "left", "address"),
     ]
     assert first.split() == [
-        *("gateway-0", "3", "ready", "yes", "1,700", "1,840", "7.9", "s", "http://10.0.0.1:9090")
+        *("gateway-0", "3", "ready", "yes", "1,700", "1,840", "12"),
+        *("7.9", "s", "http://10.0.0.1:9090"),
     ]
     assert second.split() == [
         *("gateway-[b]", "4", "draining", "no", "0", "0.0", "s", "http://10.0.0.2:9090")

@@ -13,6 +13,7 @@ from tidewire_client import (
     Client,
     ClientClosedError,
     ConnectionState,
+    Gap,
     NotReadyError,
     Position,
     SubscriptionError,
@@ -181,6 +182,25 @@ async def test_status_and_gap_reach_the_application(
         assert batch.position == sub.position == Position("scripted", {0: 4})
         await eventually(lambda: heard == ["live", "stale"])
         assert (sub.feed_state, sub.feed_age) == ("stale", 0.005)
+
+
+async def test_gap_that_names_no_range_reaches_the_application_once(
+    gateway: ScriptedGateway, make_client: MakeClient
+) -> None:
+    answer = {"sub": 1, "channel": "@me", "mode": "every", "interval_ms": 0, "recovered": "gap"}
+    position = {"epoch": "new", "offsets": {"2": 0}}
+    told = {**answer, "position": position, "reason": "recreated"}
+    gateway.intercept = lambda _peer, _request: {"type": "subscribed", "payload": told}
+    async with make_client() as client:
+        sub = await client.subscribe("@me", mode="every", since=Position("old", {2: 40}))
+        batches = aiter(sub)
+        batch = await next_batch(batches)
+        assert (batch.kind, batch.gap) == ("gap", Gap({}, "recreated"))
+        assert batch.position == sub.position == Position("new", {2: 0})
+        event = {"key": "a", "data": 1, "ts": 1, "offset": [2, 0]}
+        updates = {"sub": 1, "position": {"epoch": "new", "offsets": {"2": 1}}, "events": [event]}
+        await gateway.peers[0].send("updates", updates)
+        assert (await next_batch(batches)).kind == "updates"
 
 
 async def test_update_changes_the_rate_of_a_live_subscription(

@@ -20,6 +20,7 @@ from tidewire_gateway.handshake import PublicHttp
 from tidewire_gateway.server import Server
 
 PATIENCE = 10.0
+SOON = 0.05
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 """The example of RFC 6455 (1.3)."""
@@ -398,3 +399,87 @@ async def test_server_that_stops_while_the_endpoint_decides_does_not_wait_for_it
         app.decided.set()
         await app.ended.wait()
         writer.close()
+
+
+# Upgrades behind a request that is not answered yet
+
+
+class Answering:
+    """Answers HTTP slowly, in two pieces, and accepts whatever upgrade it is asked for."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.released = asyncio.Event()
+        self.upgrades = 0
+        self.paths: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            self.upgrades += 1
+            await send(ACCEPTED)
+            scope["extensions"][EXTENSION].adopt(Told)
+            return
+        self.paths.append(scope["path"])
+        headers = [(b"content-length", b"8")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        self.begun.set()
+        await self.released.wait()
+        await send({"type": "http.response.body", "body": b"half"})
+
+
+GET = b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n"
+UPGRADES = pytest.mark.parametrize(
+    "upgrade",
+    [
+        request_bytes("X: ordinary"),
+        request_bytes("X: odd\t"),
+        request_bytes(Sec_WebSocket_Version="8"),
+        request_bytes(start="GET /v1/ws HTTP/1.0"),
+    ],
+    ids=["ordinary", "odd", "of another version", "over HTTP/1.0"],
+)
+
+
+@UPGRADES
+@pytest.mark.parametrize("before", [1, 3])
+async def test_upgrade_behind_requests_without_an_answer_ends_the_connection_after_theirs(
+    upgrade: bytes, before: int
+) -> None:
+    app = Answering()
+    async with serving(app) as (port, server), asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        gets = b"".join(GET % b"%d" % n for n in range(before))
+        writer.write(gets + upgrade + b"frames that nobody reads")
+        await app.begun.wait()
+        writer.write(b"and more of them")
+        await asyncio.sleep(SOON)
+        app.released.set()
+        everything = await reader.read()
+        writer.close()
+        await eventually(lambda: not server.server_state.connections)
+    answers = everything.split(b"HTTP/1.1 ")[1:]
+    assert [answer.split(b"\r\n\r\n")[1] for answer in answers] == [b"halfhalf"] * before
+    assert all(answer.startswith(b"200 ") for answer in answers)
+    assert app.paths == [f"/{n}" for n in range(before)]
+    assert app.upgrades == 0
+
+
+@UPGRADES
+async def test_answer_that_has_not_begun_says_that_the_connection_ends(
+    gateway: Gateway, upgrade: bytes
+) -> None:
+    status, headers, body = await answer_to(gateway.port, GET % b"openapi.json" + upgrade)
+    assert (status, headers["connection"]) == (200, "close")
+    assert int(headers["content-length"]) == len(body)
+    assert json.loads(body)["paths"]
+
+
+async def test_upgrade_after_an_answer_is_accepted_on_its_connection(gateway: Gateway) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    async with asyncio.timeout(PATIENCE):
+        writer.write(GET % b"nowhere")
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 404 ")
+        writer.write(request_bytes())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+    writer.close()

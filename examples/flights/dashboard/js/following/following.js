@@ -109,9 +109,7 @@ export class Following {
       if (!isCurrent()) return;
       this.#keep(withEvents(this.record, events, { position: mine.position, openedAt: this.#openedAt }));
     });
-    const lose = () => isCurrent() && this.#keep({ ...this.record, position: mine.position, gapAt: Date.now() });
-    mine.on('gap', lose);
-    mine.on('subscribed', ({ recovered }) => recovered === 'gap' && lose()); // a topic that began anew names no range
+    mine.on('gap', () => isCurrent() && this.#keep({ ...this.record, position: mine.position, gapAt: Date.now() }));
     mine.on('status', ({ state }) => {
       if (!isCurrent()) return;
       this.isLive = state === 'live';

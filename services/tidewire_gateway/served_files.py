@@ -1,0 +1,41 @@
+"""Files on the public port: a page, and the scripts that it loads."""
+
+import mimetypes
+from collections.abc import Mapping
+from pathlib import Path
+
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from tidewire.config.errors import ConfigError
+
+from .settings import PREFIX
+
+__all__ = ["mounts_of"]
+
+
+class _ServedFiles(StaticFiles):
+    """A browser may keep them, and asks before each use whether they are still what is served.
+
+    Told nothing, it guesses for how long it may show them unasked: a page would come up while its node is down, and stay dead.
+    """
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+def mounts_of(static: Mapping[str, Path]) -> list[Mount]:
+    """Where each folder is served, the longest prefix first. Blocks; raises ``ConfigError`` for what is no folder."""
+    mounts = []
+    for prefix, folder in sorted(static.items(), key=lambda item: -len(item[0])):
+        if not folder.is_dir():
+            raise ConfigError(f"{PREFIX}STATIC: {folder} is no folder: name one that is there")
+        files = _ServedFiles(directory=folder, html=True)
+        mounts.append(Mount(prefix, files, name=f"static {prefix}"))
+    if mounts:
+        mimetypes.init()  # it reads files, and would at the first answer
+    return mounts
