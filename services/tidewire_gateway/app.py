@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from starlette.staticfiles import StaticFiles
 
 from tidewire import __version__
 from tidewire.config.streams_file import load_streams
@@ -16,6 +15,7 @@ from tidewire.identity.keys import load_key
 from tidewire.identity.tokens import TokenVerifier
 from tidewire.kafka.ports import RecordReader, TopicAdmin
 from tidewire.telemetry.metrics import create_metrics
+from tidewire.telemetry.tracing import Tracing, configure_tracing
 
 from .core.history import History
 from .daemon_call import call_in_daemon_thread
@@ -24,9 +24,11 @@ from .endpoint import make_route
 from .instruments import Instruments
 from .node import Node
 from .routes import make_one_off_router
+from .served_files import mounts_of
 from .settings import GatewaySettings
 from .targeted.routes import make_internal_router
 from .targeted.service import Targeted, TargetedParts
+from .traces import EventTraces
 
 __all__ = ["Clients", "create_app", "create_internal_app"]
 
@@ -52,7 +54,10 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
     streams = load_streams(settings.streams).streams
     key_file = settings.token_key_file
     verifier = None if key_file is None else TokenVerifier(load_key(key_file))
+    served = mounts_of(settings.static)
     instruments = Instruments(create_metrics("gateway"))
+    tracing = configure_tracing("gateway", settings.node, on_spans=instruments.spans)
+    traces = _event_traces(settings, tracing, instruments)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -73,11 +78,12 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
             topic_poll_interval=settings.topic_poll_interval,
             instruments=instruments,
             targeted=None if clients.targeted is None else clients.targeted(app.state.internal_url),
+            traces=traces,
         )
         app.state.node = node
         app.router.routes.append(make_route(node))
         app.include_router(make_one_off_router(node.one_off, node.verify, instruments))
-        _serve_files(app, settings)
+        app.router.routes.extend(served)
         drain = Drain(
             node,
             delay=settings.drain_delay,
@@ -95,9 +101,9 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_TIMEOUT):
-                    await call_in_daemon_thread(admin.close)
+            await _close(admin.close)
+            if tracing is not None:
+                await _close(tracing.close)
 
     app = FastAPI(
         title="Tidewire gateway",
@@ -168,6 +174,27 @@ def create_internal_app(public: FastAPI) -> FastAPI:
     return app
 
 
+def _event_traces(
+    settings: GatewaySettings, tracing: Tracing | None, instruments: Instruments
+) -> EventTraces | None:
+    if tracing is None:
+        return None
+    return EventTraces(
+        tracer=tracing.tracer,
+        flows=None,
+        most_per_second=settings.trace_limit,
+        node=settings.node,
+        instruments=instruments,
+    )
+
+
+async def _close(close: Callable[[], None]) -> None:
+    """What may wait for others to answer is not waited for for long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await call_in_daemon_thread(close)
+
+
 def _targeted(node: Node | None) -> Targeted | None:
     return None if node is None else node.targeted
 
@@ -197,11 +224,6 @@ def _stop(app: FastAPI, task: asyncio.Task[None]) -> None:
 def _call(callback: Callable[[], None] | None) -> None:
     if callback is not None:
         callback()
-
-
-def _serve_files(app: FastAPI, settings: GatewaySettings) -> None:
-    for prefix, folder in sorted(settings.static.items(), key=lambda item: -len(item[0])):
-        app.mount(prefix, StaticFiles(directory=folder, html=True), name=f"static {prefix}")
 
 
 def _quieten_collector() -> None:

@@ -14,6 +14,7 @@ from .core.outbox import one_frame
 from .core.subscriptions import Subscription, SubscriptionState
 from .instruments import Instruments
 from .timers import Handle, Timers
+from .traces import Destination, EventTraces, Push
 
 __all__ = ["Fanout"]
 
@@ -33,13 +34,17 @@ class _Job:
         "events",
         "feed",
         "prior",
+        "push",
         "reached",
         "sequence",
         "waiting",
     )
 
-    def __init__(self, feed: Feed, flush: Flush, frame: bytes, at: float) -> None:
+    def __init__(
+        self, feed: Feed, flush: Flush, frame: bytes, push: Push | None, *, at: float
+    ) -> None:
         self.at = at
+        self.push = push
         self.feed = feed
         self.data = frame
         self.events = len(flush.batch.events)
@@ -75,7 +80,8 @@ class Fanout:
     """Schedules flushes and carries them out. ``max_frame`` is in bytes, ``most_writes`` is for one turn of the loop.
 
     A flush that fits into one frame goes out at once. Of a larger one nobody is written more than its socket
-    takes: they are detached where they stood, and ``hand_out`` has them caught up piece by piece.
+    takes: they are detached where they stood, and ``hand_out`` has them caught up piece by piece. ``traces`` are
+    told of the flushes that carry sampled events; None where there are none of these.
     """
 
     hand_out: Callable[[Iterable[Subscription]], None]
@@ -87,7 +93,9 @@ class Fanout:
         *,
         max_frame: int,
         most_writes: int = _SLICE,
+        traces: EventTraces | None = None,
     ) -> None:
+        self._traces = traces
         self._timers = timers
         self._instruments = instruments
         self._max_frame = max_frame
@@ -152,14 +160,25 @@ class Fanout:
         if not (flush.batch.events or flush.joining or is_forced):
             return
         if feed.attached:
-            frame = one_frame(feed.sub, flush.position, flush.batch, self._max_frame)
+            push = self._push(feed, flush.batch) if flush.batch.sampled else None
+            traceparent = None if push is None else push.traceparent
+            frame = one_frame(feed.sub, flush.position, flush.batch, self._max_frame, traceparent)
             if frame is not None:
-                self._start(_Job(feed, flush, frame, now))
+                self._start(_Job(feed, flush, frame, push, at=now))
             else:
                 self._hand_out(feed, flush)
+                if push is not None:
+                    push.end(0)
             self._instruments.flushed(flush.batch, began_at)
         if flush.joining:
             self._let_join(feed, flush)
+
+    def _push(self, feed: Feed, batch: Batch) -> Push | None:
+        if self._traces is None:
+            return None
+        channel, mode, interval_ms = feed.key.channel, feed.key.mode, feed.key.interval_ms
+        to = Destination(feed.topology.topic, channel.stream, str(channel), mode, interval_ms)
+        return self._traces.push(batch.sampled, to, len(batch.events), batch.coalesced)
 
     def _hand_out(self, feed: Feed, flush: Flush) -> None:
         """Detach everybody where they stood before the flush, each with what was on its way to it."""
@@ -223,5 +242,7 @@ class Fanout:
             if seen < left:
                 self._jobs.popleft()
                 self._instruments.delivered(job.reached, job.events, len(job.data))
+                if job.push is not None:
+                    job.push.end(job.reached)
             left -= max(seen, 1)
         self._write_soon()

@@ -18,6 +18,7 @@ from .core.partition_log import PartitionLog, Past
 from .fanout import Fanout
 from .instruments import Instruments
 from .timers import Timers
+from .traces import EventTraces
 
 __all__ = ["HeldSpan", "Ingest"]
 
@@ -57,7 +58,7 @@ class Ingest:
     """Takes what the reader fetched, in order.
 
     ``on_live`` is called with the name of a stream of which a partition has caught up, ``on_advanced``
-    after every fetch.
+    after every fetch. ``traces`` are told of sampled events that are news.
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class Ingest:
         timers: Timers,
         on_live: Callable[[str], None],
         on_advanced: Callable[[], None],
+        traces: EventTraces | None = None,
     ) -> None:
+        self._traces = traces
         self._index = index
         self._fanout = fanout
         self._instruments = instruments
@@ -203,8 +206,11 @@ class Ingest:
             self._skip(rejected.reason, record)
             log.advance(record.offset + 1)
             return
+        traced = None
         if event.partition in source.topology.live:
             self._history.append(log, event)
+            if event.sampled is not None and self._traces is not None:
+                traced = self._traces.taken(event.sampled, source.topology.topic)
         else:
             self._history.load(log, event, _now_ms())
         for feed in source.feeds.whole:
@@ -212,6 +218,8 @@ class Ingest:
         feeds = source.feeds.by_group.get(event.group)
         if feeds is not None:
             self._offer_to_group(feeds, event, now)
+        if traced is not None:
+            traced()
 
     def _offer_to_group(self, feeds: Sequence[Feed], event: Event, now: float) -> None:
         reached = well_placed(feeds, event)

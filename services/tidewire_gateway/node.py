@@ -32,6 +32,7 @@ from .sweep import Sweep
 from .targeted.mail import CHANNEL, Mail
 from .targeted.service import Targeted, TargetedParts
 from .topologies import TopicChange, Topologies
+from .traces import EventTraces
 from .vitals import Vitals
 
 if TYPE_CHECKING:
@@ -61,8 +62,10 @@ class Node:
         topic_poll_interval: float,
         instruments: Instruments,
         targeted: TargetedParts | None = None,
+        traces: EventTraces | None = None,
     ) -> None:
         self.name = name
+        self._traces = traces
         self.limits = limits
         self.instruments = instruments
         self.connections: set[Connection] = set()
@@ -77,7 +80,7 @@ class Node:
         index = FeedIndex(max_window_bytes=limits.max_frame_out // 2)
         self._demand = demand = Demand(linger)
         demand_changed = asyncio.Event()
-        fanout = Fanout(self._loop, instruments, max_frame=limits.max_frame_out)
+        fanout = Fanout(self._loop, instruments, max_frame=limits.max_frame_out, traces=traces)
         self._topologies = Topologies(
             streams,
             admin,
@@ -116,6 +119,7 @@ class Node:
             timers=self._loop,
             on_live=self._partition_live,
             on_advanced=self.delivery.advanced,
+            traces=traces,
         )
         self._backfills = Backfills(
             make_reader,
@@ -142,7 +146,10 @@ class Node:
                 admin=admin,
                 poll_interval=topic_poll_interval,
                 new_sub=index.new_sub,
-                load=lambda: {"connections": len(self.connections)},
+                load=lambda: {
+                    "connections": len(self.connections),
+                    "partitions": self._reader.partitions,
+                },
                 is_draining=lambda: self.is_draining,
                 limits=limits,
                 instruments=instruments,
@@ -233,7 +240,9 @@ class Node:
 
     def _learned(self, stream: str) -> None:
         topology = self._topologies.by_stream[stream]
-        decoder = Decoder(self._streams[stream], self.limits.max_frame_out - _EVENT_ENVELOPE)
+        followed = None if self._traces is None else self._traces.followed_in(stream)
+        most = self.limits.max_frame_out - _EVENT_ENVELOPE
+        decoder = Decoder(self._streams[stream], most, followed)
         self._ingest.add_stream(stream, topology, decoder)
         self.delivery.topology_learned(stream)
         self.one_off.changed(stream)

@@ -139,6 +139,10 @@ class GatewaySettings(ServiceSettings):
         default=10.0, description="between the end of readiness and the first client's move"
     )
     drain_window: _Seconds = Field(default=30.0, description="in which all clients are moved")
+    trace_limit: _Count = Field(
+        default=100,
+        description="sampled events followed a second; further ones count as not sampled",
+    )
     limits: LimitSettings = LimitSettings()
     targeted: TargetedSettings = TargetedSettings()
 

@@ -2,7 +2,7 @@
 
 import heapq
 import itertools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ import orjson
 
 from tidewire.config.streams import Stream
 from tidewire.identity.tokens import Identity
-from tidewire.kafka.records import Bounds, Fetched, Record, TopicPartition
+from tidewire.kafka.records import Bounds, Fetched, Header, Record, TopicPartition
 from tidewire.protocol.codec import decode_frame
 from tidewire.protocol.errors import ProtocolError
 from tidewire.protocol.frames import Subscribe, Unsubscribe, UpdateSubscription
@@ -31,6 +31,7 @@ from tidewire_gateway.fanout import Fanout
 from tidewire_gateway.ingest import Ingest
 from tidewire_gateway.instruments import Instruments
 from tidewire_gateway.membership import Membership
+from tidewire_gateway.traces import EventTraces
 
 __all__ = [
     "Moment",
@@ -123,9 +124,11 @@ class VirtualLog:
     records: dict[int, list[Record]] = field(default_factory=dict)
     kept_from: int = 0
 
-    def publish(self, partition: int, key: str, value: bytes | None) -> Record:
+    def publish(
+        self, partition: int, key: str, value: bytes | None, headers: Sequence[Header] = ()
+    ) -> Record:
         held = self.records.setdefault(partition, [])
-        record = Record(self.topic, partition, len(held), self.now_ms, key.encode(), value, ())
+        record = Record(self.topic, partition, len(held), self.now_ms, key.encode(), value, headers)
         held.append(record)
         return record
 
@@ -165,6 +168,7 @@ class VirtualNode:
         limits: Limits | None = None,
         *,
         most_writes: int = 200,
+        traces: EventTraces | None = None,
     ) -> None:
         self.log = log
         self.timers = VirtualTimers()
@@ -175,7 +179,11 @@ class VirtualNode:
         topologies: dict[str, Topology] = {}
         self.index = FeedIndex(max_window_bytes=limits.max_frame_out // 2)
         fanout = Fanout(
-            self.timers, instruments, max_frame=limits.max_frame_out, most_writes=most_writes
+            self.timers,
+            instruments,
+            max_frame=limits.max_frame_out,
+            most_writes=most_writes,
+            traces=traces,
         )
         history = History(log_window=1e12, tombstone_ttl=1e12, max_bytes=1 << 40)
         self.delivery = Delivery(
@@ -205,10 +213,12 @@ class VirtualNode:
             timers=self.timers,
             on_live=self.delivery.partition_live,
             on_advanced=self.delivery.advanced,
+            traces=traces,
         )
         topology = Topology(log.topic, log.epoch, log.partitions, stream.partitions)
         topologies["s"] = self.topology = topology
-        self._ingest.add_stream("s", topology, Decoder(stream, 100_000))
+        followed = None if traces is None else traces.followed_in("s")
+        self._ingest.add_stream("s", topology, Decoder(stream, 100_000, followed))
         for partition in self._read:
             self._open(partition)
         self.timers.settle()
@@ -319,6 +329,7 @@ class VirtualClient:
         self.sub: int | None = None
         self.delivered: list[tuple[int, int]] = []  # in the present epoch
         self.delivered_now: list[tuple[int, int]] = []
+        self.traceparents: list[str | None] = []  # of every frame of updates
         self.statuses: list[str] = []
         self.gaps = 0
         self.gap_reasons: list[str | None] = []
@@ -384,6 +395,7 @@ class VirtualClient:
                 self._deliver(accepted)
         elif isinstance(message, Updates):
             assert message.sub == self.sub
+            self.traceparents.append(message.traceparent)
             fresh = self.state.updates(message)
             self.duplicates += len(message.events) - len(fresh.events)
             self._deliver(fresh)

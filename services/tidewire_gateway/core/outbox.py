@@ -34,13 +34,21 @@ def updates_frames(sub: int, position: Position, batch: Batch, max_bytes: int) -
     return frames
 
 
-def one_frame(sub: int, position: Position, batch: Batch, max_bytes: int) -> bytes | None:
-    """The frame of a flush that needs no second one, ready for the socket; None for a larger flush."""
+def one_frame(
+    sub: int, position: Position, batch: Batch, max_bytes: int, traceparent: str | None = None
+) -> bytes | None:
+    """The frame of a flush that needs no second one, ready for the socket; None for a larger flush.
+
+    ``traceparent`` is that of the span that pushes it.
+    """
     events = batch.events
     if end_of_part(events, 0, room_for_events(position, max_bytes)) < len(events):
         return None
     encoded = [event.encoded for event in events]
-    return text_frame(encode_updates(sub, position, encoded, coalesced=batch.coalesced))
+    coalesced = batch.coalesced
+    return text_frame(
+        encode_updates(sub, position, encoded, coalesced=coalesced, traceparent=traceparent)
+    )
 
 
 def room_for_events(position: Position, max_bytes: int) -> int:

@@ -6,7 +6,10 @@ from enum import StrEnum
 
 from ..protocol.codes import CloseCode, ErrorCode, Recovered
 
-__all__ = ["METRICS", "OTHER", "Kind", "MetricSpec"]
+__all__ = ["EVERY_SERVICE", "METRICS", "OTHER", "Kind", "MetricSpec"]
+
+EVERY_SERVICE = "every"
+"""The service of what each of them counts."""
 
 OTHER = "other"
 """The label value for whatever a small fixed set does not name."""
@@ -267,6 +270,26 @@ METRICS: tuple[MetricSpec, ...] = (
         "Messages to users: delivered from the inbox or a mailbox, and inbox records that were not",
         "gateway",
         {"outcome": _LETTERS},
+    ),
+    MetricSpec(
+        "traced_events_total",
+        Kind.COUNTER,
+        "Sampled events that were followed, and those that were not because there were too many",
+        "gateway",
+        {"outcome": ("traced", "capped")},
+    ),
+    MetricSpec(
+        "trace_links_cut_total",
+        Kind.COUNTER,
+        "Sampled events whose flush carried more of them than a span may have links",
+        "gateway",
+    ),
+    MetricSpec(
+        "trace_spans_total",
+        Kind.COUNTER,
+        "Spans, by what became of them: failed where the collector did not take them, dropped where too many waited",
+        EVERY_SERVICE,
+        {"outcome": ("exported", "failed", "dropped")},
     ),
     MetricSpec(
         "one_off_reads_total",

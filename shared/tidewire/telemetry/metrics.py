@@ -15,7 +15,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics import MetricWrapperBase
 
 from .._version import __version__
-from .metric_table import METRICS, OTHER, Kind, MetricSpec
+from .metric_table import EVERY_SERVICE, METRICS, OTHER, Kind, MetricSpec
 from .tallies import Histogram, Tally
 
 __all__ = ["Metrics", "create_metrics", "label_or_other"]
@@ -100,7 +100,8 @@ class Metrics:
 
 def create_metrics(service: str) -> Metrics:
     """The metrics of one process of ``service`` (``gateway``, ``publisher``), in a registry of their own."""
-    return Metrics(service, tuple(spec for spec in METRICS if spec.service == service))
+    specs = tuple(spec for spec in METRICS if spec.service in {service, EVERY_SERVICE})
+    return Metrics(service, specs)
 
 
 def label_or_other(children: dict[str, Counter], value: str) -> Counter:

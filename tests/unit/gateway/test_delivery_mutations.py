@@ -46,7 +46,9 @@ def position_in_the_first_frame(patch: Patch) -> None:
         head = updates_frames(sub, position, Batch((), 0), max_bytes)
         return [*head, *updates_frames(sub, stay, batch, max_bytes)]
 
-    def frame(sub: int, position: Position, batch: Batch, max_bytes: int) -> bytes | None:
+    def frame(
+        sub: int, position: Position, batch: Batch, max_bytes: int, _traceparent: str | None
+    ) -> bytes | None:
         is_one = one_frame(sub, position, batch, max_bytes) is not None
         return b"".join(frames(sub, position, batch, max_bytes)) if is_one else None
 

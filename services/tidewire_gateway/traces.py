@@ -1,0 +1,244 @@
+"""The way of sampled events through the node: a span for reading each, one for every flush that carries any."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    Tracer,
+    set_span_in_context,
+)
+
+from tidewire.protocol.trace_context import TraceParent, traceparent
+
+from .core.allowance import Allowance
+from .core.sampling import SampledEvent
+from .instruments import Instruments
+
+__all__ = ["Destination", "EventTraces", "FlowSink", "Push"]
+
+MOST_LINKS: Final = 128
+"""The SDK's own limit (OTEL_SPAN_LINK_COUNT_LIMIT)."""
+_MOST_TOLD: Final = 16
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+
+FlowSink = Callable[[dict[str, Any]], None]
+"""Takes what became of one flush, as docs/observability.md writes it; must not block."""
+
+
+class Destination(NamedTuple):
+    """Whom a flush goes to. ``topic`` is where its events come from."""
+
+    topic: str
+    stream: str
+    channel: str
+    mode: str
+    interval_ms: int
+
+
+class EventTraces:
+    """``tracer`` is None where no spans are recorded, ``flows`` where nobody wants to be told of flushes.
+
+    Of a storm of sampled events at most ``most_per_second`` are followed; the others count as not sampled.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracer: Tracer | None,
+        flows: FlowSink | None,
+        most_per_second: int,
+        node: str,
+        instruments: Instruments,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._tracer = tracer
+        self._flows = flows
+        self._node = node
+        self._instruments = instruments
+        self._wall_ns = wall_ns
+        self._allowance = Allowance(most_per_second, 1.0, wall_ns() / 1e9)
+        self._followed: dict[str, set[str]] = {}
+
+    def followed_in(self, stream: str) -> set[str]:
+        """Entities of a stream whose events are followed whatever their producers say; it may be changed."""
+        return self._followed.setdefault(stream, set())
+
+    def taken(
+        self, event: SampledEvent, topic: str, operation: str = "process"
+    ) -> Callable[[], None] | None:
+        """The event was read from ``topic``; call what is returned when its processing has ended."""
+        now = self._wall_ns()
+        if self._allowance.take(now / 1e9):
+            self._instruments.traced("capped")
+            return None
+        self._instruments.traced("traced")
+        event.taken_ns = now
+        if self._tracer is None:
+            trace_id = random.getrandbits(128) if event.parent is None else event.parent.trace_id
+            event.span = TraceParent(trace_id, random.getrandbits(64) or 1)
+            return None
+        span = self._tracer.start_span(
+            f"{operation} {topic}",
+            context=_context_of(event.parent),
+            kind=SpanKind.CONSUMER,
+            attributes={
+                "messaging.system": "kafka",
+                "messaging.operation.name": operation,
+                "messaging.operation.type": "process",
+                "messaging.destination.name": topic,
+                "messaging.destination.partition.id": str(event.partition),
+                "messaging.kafka.offset": event.offset,
+                "messaging.kafka.message.key": event.key,
+            },
+            start_time=now,
+        )
+        if not span.is_recording():
+            return None
+        event.span = _place_of(span)
+        return span.end
+
+    def push(
+        self, events: Sequence[SampledEvent], to: Destination, carried: int, coalesced: int
+    ) -> "Push | None":
+        """A flush begins that carries or has folded sampled events; None where none of them is followed.
+
+        It goes on with the trace of the newest of them, and is linked to all. ``carried`` and ``coalesced`` count events.
+        """
+        followed = [event for event in events if event.span is not None]
+        if not followed:
+            return None
+        now = self._wall_ns()
+        span = self._push_span(followed, to, carried, coalesced, now)
+        if span is None:
+            newest = followed[-1].span
+            assert newest is not None
+            place = TraceParent(newest.trace_id, random.getrandbits(64) or 1)
+        else:
+            place = _place_of(span)
+        told = None
+        if self._flows is not None:
+            told = _told(self._node, followed, to, place, now) | {
+                "events": carried,
+                "coalesced": coalesced,
+            }
+        return Push(place, span, told, self._flows, self._wall_ns)
+
+    def _push_span(
+        self,
+        events: Sequence[SampledEvent],
+        to: Destination,
+        carried: int,
+        coalesced: int,
+        now: int,
+    ) -> Span | None:
+        if self._tracer is None:
+            return None
+        cut = max(0, len(events) - MOST_LINKS)
+        if cut:
+            self._instruments.links_cut.inc(cut)
+        attributes: dict[str, str | int] = {
+            "messaging.system": "tidewire",
+            "messaging.operation.name": "push",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": to.channel,
+            "messaging.destination.template": to.stream,
+            "messaging.batch.message_count": carried,
+            "tidewire.mode": to.mode,
+            "tidewire.interval_ms": to.interval_ms,
+            "tidewire.coalesced": coalesced,
+            "tidewire.sampled": len(events),
+        }
+        span = self._tracer.start_span(
+            f"push {to.topic}",
+            context=_context_of(events[-1].span),
+            kind=SpanKind.PRODUCER,
+            attributes=attributes,
+            links=[Link(_span_context(one.span)) for one in events[cut:] if one.span is not None],
+            start_time=now,
+        )
+        return span if span.is_recording() else None
+
+
+class Push:
+    """One flush on its way; ``traceparent`` travels in its frame."""
+
+    __slots__ = ("_flows", "_place", "_span", "_told", "_wall_ns", "traceparent")
+
+    def __init__(
+        self,
+        place: TraceParent,
+        span: Span | None,
+        told: dict[str, Any] | None,
+        flows: FlowSink | None,
+        wall_ns: Callable[[], int],
+    ) -> None:
+        self._place = place
+        self._span = span
+        self._told = told
+        self._flows = flows
+        self._wall_ns = wall_ns
+        self.traceparent = traceparent(*place)
+
+    @property
+    def trace_id(self) -> str:
+        return f"{self._place.trace_id:032x}"
+
+    def end(self, connections: int) -> None:
+        """The frame was written to so many connections."""
+        now = self._wall_ns()
+        if self._span is not None:
+            self._span.set_attribute("tidewire.connections", connections)
+            self._span.end(now)
+        if self._told is not None and self._flows is not None:
+            self._flows(self._told | {"written_at_ms": now / 1e6, "connections": connections})
+
+
+def _told(
+    node: str, events: Sequence[SampledEvent], to: Destination, place: TraceParent, now: int
+) -> dict[str, Any]:
+    return {
+        "node": node,
+        **to._asdict(),
+        "trace": f"{place.trace_id:032x}",
+        "span": f"{place.span_id:016x}",
+        "pushed_at_ms": now / 1e6,
+        "sampled": [_told_event(event) for event in events[-_MOST_TOLD:]],
+        "sampled_cut": max(0, len(events) - _MOST_TOLD),
+    }
+
+
+def _told_event(event: SampledEvent) -> dict[str, Any]:
+    assert event.span is not None
+    return {
+        "trace": f"{event.span.trace_id:032x}",
+        "key": event.key,
+        "partition": event.partition,
+        "offset": event.offset,
+        "ts_ms": event.ts_ms,
+        "taken_at_ms": event.taken_ns / 1e6,
+    }
+
+
+def _context_of(parent: TraceParent | None) -> Context:
+    """The context of a span that goes on elsewhere, and of nothing else; an empty one where there is none."""
+    if parent is None:
+        return Context()
+    return set_span_in_context(NonRecordingSpan(_span_context(parent)), Context())
+
+
+def _span_context(place: TraceParent) -> SpanContext:
+    return SpanContext(place.trace_id, place.span_id, is_remote=True, trace_flags=_SAMPLED)
+
+
+def _place_of(span: Span) -> TraceParent:
+    context = span.get_span_context()
+    return TraceParent(context.trace_id, context.span_id)

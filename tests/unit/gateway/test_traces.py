@@ -1,0 +1,244 @@
+"""The way of sampled events through a node: spans, what frames carry, what is told of each flush."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.trace import SpanKind
+
+from harness.virtual import VirtualClient, VirtualLog, VirtualNode
+from tidewire.config.streams import Stream
+from tidewire.kafka.records import Header
+from tidewire.protocol.codes import Mode
+from tidewire.protocol.trace_context import sampled, traceparent
+from tidewire.telemetry.metrics import create_metrics
+from tidewire_client.subscription_state import SubscriptionState
+from tidewire_gateway.core.limits import Limits
+from tidewire_gateway.instruments import Instruments
+from tidewire_gateway.traces import MOST_LINKS, EventTraces
+
+STREAM = Stream(topic="prices", table=True, modes=(Mode.LATEST, Mode.EVERY), public=True)
+
+
+def headers(trace_id: int, flags: str = "01") -> Sequence[Header]:
+    text = traceparent(trace_id, trace_id + 1)
+    return (("other", b"x"), ("traceparent", (text[:-2] + flags).encode()))
+
+
+@dataclass
+class Traced:
+    """A virtual node that traces; spans and flows as they end."""
+
+    most_per_second: int = 1000
+    sampler: Sampler | None = ALWAYS_ON
+    has_flows: bool = True
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        self.log = VirtualLog("prices", 1)
+        self.exporter = InMemorySpanExporter()
+        self.told: list[dict[str, Any]] = []
+        self.metrics = create_metrics("gateway")
+        tracer = None
+        if self.sampler is not None:
+            provider = TracerProvider(sampler=self.sampler)
+            provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+            tracer = provider.get_tracer("test")
+        self.traces = EventTraces(
+            tracer=tracer,
+            flows=self.told.append if self.has_flows else None,
+            most_per_second=self.most_per_second,
+            node="node-1",
+            instruments=Instruments(self.metrics),
+        )
+        self.node = VirtualNode(self.log, STREAM, self.limits, traces=self.traces)
+
+    def connect(self, **options: object) -> VirtualClient:
+        client = VirtualClient(self.node, SubscriptionState(), "s")
+        client.subscribe(**options)
+        self.node.timers.settle()
+        return client
+
+    def publish(self, key: str, headers: Sequence[Header] = ()) -> None:
+        self.log.publish(0, key, b"1", headers)
+
+    def flow(self, seconds: float = 1.0) -> None:
+        self.node.read_all()
+        self.node.timers.advance(seconds)
+
+    def spans(self, name: str) -> list[ReadableSpan]:
+        return [span for span in self.exporter.get_finished_spans() if span.name == name]
+
+
+def test_one_trace_goes_from_the_producer_through_reading_to_the_frame() -> None:
+    traced = Traced()
+    client = traced.connect(interval_ms=250)
+    traced.publish("k", headers(0xABC))
+    traced.flow()
+    [process], [push] = traced.spans("process prices"), traced.spans("push prices")
+    assert process.context.trace_id == push.context.trace_id == 0xABC
+    assert process.parent is not None and process.parent.span_id == 0xABC + 1
+    assert push.parent is not None and push.parent.span_id == process.context.span_id
+    assert [link.context.span_id for link in push.links] == [process.context.span_id]
+    assert (process.kind, push.kind) == (SpanKind.CONSUMER, SpanKind.PRODUCER)
+    assert client.traceparents == [traceparent(0xABC, push.context.span_id)]
+    assert process.attributes == {
+        "messaging.system": "kafka",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": "prices",
+        "messaging.destination.partition.id": "0",
+        "messaging.kafka.offset": 0,
+        "messaging.kafka.message.key": "k",
+    }
+    assert push.attributes == {
+        "messaging.system": "tidewire",
+        "messaging.operation.name": "push",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": "s",
+        "messaging.destination.template": "s",
+        "messaging.batch.message_count": 1,
+        "tidewire.mode": "latest",
+        "tidewire.interval_ms": 250,
+        "tidewire.coalesced": 0,
+        "tidewire.sampled": 1,
+        "tidewire.connections": 1,
+    }
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_flush_is_linked_to_every_sampled_event_folded_ones_too(mode: Mode) -> None:
+    traced = Traced()
+    client = traced.connect(mode=mode, interval_ms=500)
+    traced.publish("first", ())  # goes out at once: the feed was idle
+    traced.flow(0.1)
+    for trace_id in (0x1, 0x2, 0x3):
+        traced.publish("k", headers(trace_id))
+        traced.publish("other", ())
+    traced.flow()
+    [push] = traced.spans("push prices")
+    processed = [span.context.span_id for span in traced.spans("process prices")]
+    assert [link.context.span_id for link in push.links] == processed
+    assert push.context.trace_id == 0x3
+    assert client.traceparents[0] is None
+    assert client.traceparents[1:] == [traceparent(0x3, push.context.span_id)]
+    assert (push.attributes or {})["tidewire.coalesced"] == (4 if mode is Mode.LATEST else 0)
+
+
+def test_unsampled_events_leave_no_trace() -> None:
+    traced = Traced()
+    client = traced.connect()
+    traced.publish("k", headers(0xABC, "00"))
+    traced.publish("l", (("traceparent", b"nonsense"),))
+    traced.flow()
+    assert (traced.exporter.get_finished_spans(), traced.told) == ((), [])
+    assert set(client.traceparents) == {None}
+
+
+def test_what_is_read_to_catch_up_is_no_news() -> None:
+    traced = Traced()
+    traced.node.let_go(0)
+    traced.publish("k", headers(0xABC))
+    traced.node.begin_anew(0)
+    traced.flow()
+    assert traced.exporter.get_finished_spans() == ()
+
+
+def test_a_storm_of_sampled_events_is_capped_and_counted() -> None:
+    traced = Traced(most_per_second=5)
+    client = traced.connect(mode="every", interval_ms=500)
+    for n in range(40):
+        traced.publish(f"k{n}", headers(n + 1))
+    traced.flow()
+    assert len(traced.spans("process prices")) == 5
+    assert len(client.delivered) == 40
+    counted = traced.metrics.counters("traced_events_total", "outcome")
+    assert {kind: child._value.get() for kind, child in counted.items()} == {
+        "traced": 5,
+        "capped": 35,
+    }
+
+
+def test_more_sampled_events_than_a_span_may_have_links_are_cut_and_counted() -> None:
+    traced = Traced()
+    traced.connect(mode="every", interval_ms=500)
+    for n in range(MOST_LINKS + 12):
+        traced.publish(f"k{n}", headers(n + 1))
+    traced.flow()
+    [push] = traced.spans("push prices")
+    assert len(push.links) == MOST_LINKS
+    assert push.links[-1].context.trace_id == MOST_LINKS + 12
+    assert traced.metrics.tally("trace_links_cut_total").value == 12
+
+
+def test_a_sampler_that_says_no_is_heard() -> None:
+    traced = Traced(sampler=ALWAYS_OFF)
+    client = traced.connect()
+    traced.publish("k", headers(0xABC))
+    traced.flow()
+    assert set(client.traceparents) == {None}
+
+
+def test_flows_are_told_without_any_spans() -> None:
+    traced = Traced(sampler=None)
+    client = traced.connect(interval_ms=250)
+    traced.publish("first")
+    traced.flow(0.1)
+    traced.publish("k", headers(0xABC))
+    traced.publish("k", headers(0xDEF))
+    traced.flow()
+    [told] = traced.told
+    [_, carried] = client.traceparents
+    assert carried is not None
+    place = sampled(carried.encode())
+    assert place is not None
+    assert (told["trace"], told["span"]) == (f"{0xDEF:032x}", f"{place.span_id:016x}")
+    assert (told["events"], told["coalesced"], told["connections"]) == (1, 1, 1)
+    assert (told["node"], told["stream"], told["channel"]) == ("node-1", "s", "s")
+    assert [one["trace"] for one in told["sampled"]] == [f"{0xABC:032x}", f"{0xDEF:032x}"]
+    assert [one["offset"] for one in told["sampled"]] == [1, 2]
+    assert told["sampled"][0]["taken_at_ms"] <= told["pushed_at_ms"] <= told["written_at_ms"]
+
+
+def test_an_entity_that_is_followed_counts_as_sampled_until_it_is_not() -> None:
+    traced = Traced()
+    traced.connect()
+    traced.traces.followed_in("s").add("k")
+    for key in ("k", "other"):
+        traced.publish(key)
+        traced.flow()
+    assert [one["key"] for told in traced.told for one in told["sampled"]] == ["k"]
+    [process] = traced.spans("process prices")
+    assert process.parent is None
+    traced.traces.followed_in("s").discard("k")
+    traced.publish("k")
+    traced.flow()
+    assert len(traced.told) == 1
+
+
+def test_cloudevents_carry_their_trace_in_an_extension() -> None:
+    traced = Traced()
+    traced.connect(mode="every")
+    text = traceparent(0xABC, 1).encode()
+    body = b'{"specversion":"1.0","traceparent":"%b","data":1}' % text
+    traced.publish("binary", (("ce_traceparent", text),))
+    traced.log.publish(0, "structured", body, (("content-type", b"application/cloudevents+json"),))
+    traced.flow()
+    assert [span.context.trace_id for span in traced.spans("process prices")] == [0xABC, 0xABC]
+
+
+def test_a_flush_that_needs_several_frames_ends_its_span_all_the_same() -> None:
+    traced = Traced(limits=Limits(max_frame_out=16 * 1024))
+    client = traced.connect(mode="every", interval_ms=500)
+    traced.publish("first")
+    traced.flow(0.1)
+    for n in range(40):
+        traced.log.publish(0, f"k{n}", b'"%b"' % (b"x" * 1000), headers(n + 1) if n == 0 else ())
+    traced.flow()
+    assert len(client.delivered) == 41
+    assert len(traced.spans("push prices")) >= 1
