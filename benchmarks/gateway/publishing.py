@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 from tidewire.kafka.confluent_clients import ConfluentWriter
 from tidewire.kafka.partitioning import partition_of
-from tidewire.kafka.records import NewRecord
+from tidewire.kafka.records import Header, NewRecord
 from tidewire.kafka.settings import KafkaSettings
 
 from ..offering import offer
@@ -40,7 +40,8 @@ class Schedule:
     Each key is a group of its own (``g7/e7``), and chooses its partition as the publishing SDK does; with ``to_users`` it
     is a user (``user-7``), and what is written are messages to them.
     ``data_bytes`` is the size of the JSON value. It carries ``at``: the scheduled moment, in monotonic
-    nanoseconds; ``last`` marks the last record's.
+    nanoseconds; ``last`` marks the last record's. Every record carries a ``traceparent`` where ``sampled_every`` is set: one
+    in so many is sampled, each in a trace of its own.
     """
 
     topic: str
@@ -51,6 +52,7 @@ class Schedule:
     data_bytes: int = 100
     last: bool = False
     to_users: bool = False
+    sampled_every: int = 0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -98,7 +100,15 @@ def _offer_due(
     writer: ConfluentWriter, record: NewRecord, number: int, schedule: Schedule, at: int
 ) -> None:
     is_last = schedule.last and number == schedule.count - 1
-    offer(writer, record._replace(value=_data(at, schedule.data_bytes, is_last=is_last)))
+    record = record._replace(value=_data(at, schedule.data_bytes, is_last=is_last))
+    if schedule.sampled_every:
+        sampled = number % schedule.sampled_every == schedule.sampled_every - 1
+        record = record._replace(headers=(*record.headers, _trace(at + number, sampled=sampled)))
+    offer(writer, record)
+
+
+def _trace(identity: int, *, sampled: bool) -> Header:
+    return "traceparent", b"00-%032x-%016x-0%d" % (identity, identity, sampled)
 
 
 def _data(at: int, size: int, *, is_last: bool) -> bytes:

@@ -116,15 +116,20 @@ class Rig:
         settings: Mapping[str, str] | None = None,
         *,
         core: int | None = SERVER_CORE,
+        variables: Mapping[str, str] | None = None,
     ) -> Iterator[Node]:
-        """A gateway that serves every stream made so far; ends with the block."""
-        with self._gateway(name, settings or {}, core=core) as ready:
+        """A gateway that serves every stream made so far; ends with the block.
+
+        ``variables`` are further ones of its environment.
+        """
+        with self._gateway(name, settings or {}, core=core, variables=variables or {}) as ready:
             yield Node(ready["ws"], ready["internal"], ready["pid"])
 
     @contextlib.contextmanager
     def nodes(self, name: str, count: int) -> Iterator[str]:
         """``count`` nodes behind one port, on whichever cores; the port's URL."""
-        with self._gateway(name, {}, core=None, options=["--processes", str(count)]) as ready:
+        options = ["--processes", str(count)]
+        with self._gateway(name, {}, core=None, options=options, variables={}) as ready:
             yield ready["ws"] if count == 1 else ready["nodes"][0]["ws"]
 
     @contextlib.contextmanager
@@ -134,10 +139,11 @@ class Rig:
         settings: Mapping[str, str],
         *,
         core: int | None,
+        variables: Mapping[str, str],
         options: Sequence[str] = (),
     ) -> Iterator[dict[str, Any]]:
         """What a gateway says once it serves."""
-        environment = self._environment(name, settings)
+        environment = {**self._environment(name, settings), **variables}
         with self.service(name, "gateway", environment, core=core, options=options) as ready:
             yield ready
 

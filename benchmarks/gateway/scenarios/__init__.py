@@ -15,6 +15,7 @@ from .ingest import ingest
 from .resume import resume
 from .slow import slow
 from .targeted import targeted
+from .tracing import tracing
 
 __all__ = ["FIGURES", "Scenario"]
 
@@ -31,5 +32,6 @@ FIGURES: Mapping[str, Sequence[Scenario]] = {
     "B8": (handshake,),
     "B9": (resume,),
     "B10": (targeted,),
+    "B11": (tracing,),
     "B12": (growth, ingest),
 }
