@@ -1,6 +1,10 @@
 /** What an async iterator has not yet asked for: a bounded buffer with a rule for either mode. */
 
 /** @import {Batch, Gap, Item, Mode} from './types.d.ts' */
+/** @import {Receipt} from './tracing.js' */
+
+/** Receipts that one loop holds; what comes beyond is not held. */
+const MOST_HELD = 128;
 
 /**
  * Mode `latest` keeps the newest snapshot and the newest event of each key after it, so it is never
@@ -12,6 +16,8 @@ export class BatchBuffer {
   #items = [];
   #events = 0;
   #maxEvents;
+  /** What ends with an item that waits. @type {Map<Item, Receipt[]>} */
+  #receipts = new Map();
 
   /** @param {number} maxEvents */
   constructor(maxEvents) {
@@ -21,8 +27,10 @@ export class BatchBuffer {
   /**
    * @param {Item} item
    * @param {Mode} mode
+   * @param {Receipt | null} [receipt]
    */
-  push(item, mode) {
+  push(item, mode, receipt = null) {
+    if (receipt) this.#receipts.set(item, [receipt]);
     if (mode === 'latest') this.#fold(item);
     else this.#append(item);
   }
@@ -34,13 +42,33 @@ export class BatchBuffer {
     return item;
   }
 
+  /** The receipts of an item that was taken, and of all whose place it took. @param {Item} item */
+  claim(item) {
+    const receipts = this.#receipts.get(item) ?? [];
+    this.#receipts.delete(item);
+    return receipts;
+  }
+
+  /** `heir` takes the place of others. @param {Item} heir @param {Item[]} items */
+  #inherit(heir, items) {
+    if (this.#receipts.size === 0) return;
+    const receipts = [...items, heir].flatMap((item) => this.claim(item));
+    this.#receipts.set(heir, receipts);
+  }
+
   /** @param {Item} item */
   #fold(item) {
     if (item.type === 'snapshot') {
+      this.#inherit(item, this.#items);
       this.#items = this.#items.filter(({ type }) => type === 'gap');
     } else {
       const at = this.#items.findIndex(({ type }) => type === item.type);
-      if (at >= 0) [item] = this.#items.splice(at, 1).map((known) => joined(known, item));
+      if (at >= 0) {
+        const [known] = this.#items.splice(at, 1);
+        const both = joined(known, item);
+        this.#inherit(both, [known, item]);
+        item = both;
+      }
     }
     this.#items.push(item);
   }
@@ -54,6 +82,7 @@ export class BatchBuffer {
     /** @type {Gap} */
     const gap = {};
     for (const lost of this.#items.slice(0, -1)) widen(gap, lost);
+    this.#inherit(item, this.#items.slice(0, -1));
     this.#items = [{ type: 'gap', gap, reason: 'slow_consumer' }, item];
     if (snapshot && snapshot !== item) this.#items.unshift(snapshot);
     this.#events = this.#items.reduce((sum, kept) => sum + weight(kept), 0);
@@ -69,6 +98,9 @@ export class Batches {
   #isOver = false;
   /** @type {Error | null} */
   #error = null;
+  #held = 0;
+  /** Of what the reader deals with. @type {Receipt[]} */
+  #inHand = [];
 
   /**
    * @param {number} maxEvents
@@ -79,11 +111,20 @@ export class Batches {
     this.#onReturn = onReturn;
   }
 
-  /** @param {Item} item @param {Mode} mode */
-  push(item, mode) {
+  /**
+   * `receipt` is held until the reader, once it has got the item or what took its place, asks for more.
+   *
+   * @param {Item} item
+   * @param {Mode} mode
+   * @param {Receipt | null} [receipt]
+   */
+  push(item, mode, receipt = null) {
+    const held = receipt && this.#held < MOST_HELD ? receipt.hold() : null;
+    if (held) this.#held += 1;
     const reader = this.#waiting.shift();
-    if (reader) reader.resolve({ value: item, done: false });
-    else this.#buffer.push(item, mode);
+    if (!reader) return this.#buffer.push(item, mode, held);
+    if (held) this.#inHand.push(held);
+    reader.resolve({ value: item, done: false });
   }
 
   /** What is buffered can still be read; then the loop ends, or throws `error`. @param {Error | null} error */
@@ -99,7 +140,8 @@ export class Batches {
 
   /** @returns {Promise<IteratorResult<Item>>} */
   next() {
-    const value = this.#buffer.take();
+    this.#release();
+    const value = this.#take();
     if (value) return Promise.resolve({ value, done: false });
     if (!this.#isOver) {
       return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
@@ -111,7 +153,8 @@ export class Batches {
 
   /** @returns {Promise<IteratorResult<Item>>} */
   return() {
-    while (this.#buffer.take());
+    while (this.#take());
+    this.#release();
     this.finish(null);
     this.#onReturn(this);
     return Promise.resolve({ value: undefined, done: true });
@@ -119,6 +162,18 @@ export class Batches {
 
   [Symbol.asyncIterator]() {
     return this;
+  }
+
+  #take() {
+    const item = this.#buffer.take();
+    if (item) this.#inHand.push(...this.#buffer.claim(item));
+    return item;
+  }
+
+  #release() {
+    const receipts = this.#inHand.splice(0);
+    this.#held -= receipts.length;
+    for (const receipt of receipts) receipt.release();
   }
 }
 

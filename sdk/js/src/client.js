@@ -9,12 +9,16 @@ import { watchPage } from './page.js';
 import { Session } from './session.js';
 import { Subscription } from './subscription.js';
 import { Tokens } from './tokens.js';
+import { Tracing } from './tracing.js';
 
 /** @import {Tidewire as Api, ClientEvents, ClientOptions, ClientState, SubscribeOptions} from './types.d.ts' */
 /** @import {WebSocketClass} from './connection.js' */
 
+/** Of this package. */
+const VERSION = '0.1.0';
+
 const DEFAULTS = {
-  client: 'tidewire-js/0.1.0',
+  client: `tidewire-js/${VERSION}`,
   minDelayMs: 500,
   maxDelayMs: 20_000,
   connectTimeoutMs: 10_000,
@@ -29,6 +33,7 @@ export class Tidewire extends Emitter {
   #url;
   #options;
   #tokens;
+  #tracing;
   /** @type {ClientState} */
   #state = 'disconnected';
   /** The session in use. @type {Session | null} */
@@ -61,6 +66,8 @@ export class Tidewire extends Emitter {
     this.#url = socketUrl(url, globalThis.location?.href);
     this.#options = { ...DEFAULTS, ...options, WebSocket };
     this.#tokens = new Tokens(options.token, options.getToken, this.#options.connectTimeoutMs);
+    const { opentelemetry } = options;
+    this.#tracing = opentelemetry && new Tracing(opentelemetry, VERSION, (error) => this._emit('error', error));
   }
 
   get state() {
@@ -96,6 +103,7 @@ export class Tidewire extends Emitter {
     const subscription = new Subscription(channel, options, {
       change: (changed) => this.#newest?.reconcile(changed),
       drop: (dropped) => this.#drop(dropped),
+      tracing: this.#tracing,
     });
     this.#subscriptions.add(subscription);
     this.#newest?.reconcile(subscription);

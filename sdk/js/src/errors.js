@@ -2,7 +2,7 @@
 
 /**
  * What went wrong, with a code to branch on: one of the protocol's error codes, or
- * `bad_frame`, `token`, `view_full`, `unsubscribed`.
+ * `bad_frame`, `token`, `tracing`, `view_full`, `unsubscribed`.
  */
 export class TidewireError extends Error {
   name = 'TidewireError';

@@ -85,9 +85,10 @@ export class Reception {
    * Null where nothing in the frame was new.
    *
    * @param {ServerMessage['payload']} payload
+   * @param {number} receivedAt
    * @returns {Batch | null}
    */
-  updates({ position, events, coalesced = 0, traceparent }) {
+  updates({ position, events, coalesced = 0, traceparent }, receivedAt) {
     if (this.#staged) {
       this.#staged.later.push(...events);
       return null;
@@ -96,7 +97,7 @@ export class Reception {
     const fresh = events.filter((/** @type {WireEvent} */ event) => this.#take(event));
     this.duplicates += events.length - fresh.length;
     if (fresh.length === 0) return null;
-    return { type: 'update', events: fresh, position: this.position, coalesced, traceparent };
+    return { type: 'update', events: fresh, position: this.position, coalesced, traceparent, receivedAt };
   }
 
   /**

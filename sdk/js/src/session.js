@@ -1,6 +1,7 @@
 /** The protocol on one connection: hello, requests and their replies, subscriptions by number. */
 
 import { backoffMs } from './backoff.js';
+import { now } from './clock.js';
 import { decode, encode } from './codec.js';
 import { SUBPROTOCOL, isPassing } from './codes.js';
 import { Connection } from './connection.js';
@@ -221,6 +222,7 @@ export class Session {
 
   /** @param {string} text */
   #read(text) {
+    const receivedAt = now();
     let messages;
     try {
       messages = decode(text);
@@ -228,11 +230,12 @@ export class Session {
       this.#host.onError(this, /** @type {TidewireError} */ (error));
       return this.#connection.fail(1006, /** @type {TidewireError} */ (error).message);
     }
-    for (const message of messages) this.#dispatch(message, Math.round(text.length / messages.length));
+    const size = Math.round(text.length / messages.length);
+    for (const message of messages) this.#dispatch(message, size, receivedAt);
   }
 
-  /** @param {ServerMessage} message @param {number} size */
-  #dispatch(message, size) {
+  /** @param {ServerMessage} message @param {number} size @param {number} receivedAt */
+  #dispatch(message, size, receivedAt) {
     const { type, id, payload } = message;
     const request = id === undefined ? undefined : this.#requests.get(id);
     const error = type === 'error' ? readError(payload) : null;
@@ -243,15 +246,20 @@ export class Session {
     } else if (error) this.#host.onError(this, error);
     else if (type === 'goaway') this.#host.onGoaway(this, payload);
     else if (type === 'status' && payload.sub === undefined) {
-      for (const subscription of this.#attachments.keys()) this.#deliver(subscription, message, 0);
-    } else this.#deliver(this.#bySub.get(payload.sub), message, size);
+      for (const subscription of this.#attachments.keys()) this.#deliver(subscription, message, 0, receivedAt);
+    } else this.#deliver(this.#bySub.get(payload.sub), message, size, receivedAt);
   }
 
-  /** @param {Subscription | undefined} subscription @param {ServerMessage} message @param {number} size */
-  #deliver(subscription, message, size) {
+  /**
+   * @param {Subscription | undefined} subscription
+   * @param {ServerMessage} message
+   * @param {number} size
+   * @param {number} receivedAt
+   */
+  #deliver(subscription, message, size, receivedAt) {
     if (subscription?._source !== this) return;
     if (message.type === 'unsubscribed') return this.#expelled(subscription, message.payload);
-    subscription._receive(message, size);
+    subscription._receive(message, size, receivedAt);
   }
 
   /** @param {Subscription} subscription @param {Payload} payload */

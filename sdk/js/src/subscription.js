@@ -5,12 +5,14 @@ import { Emitter } from './emitter.js';
 import { TidewireError } from './errors.js';
 import { Reception } from './reception.js';
 
+/** @import {Receipt, Tracing} from './tracing.js' */
 /** @import {Subscription as Api, SubscriptionEvents, SubscribeOptions, FeedState, Item, ServerMessage} from './types.d.ts' */
 
 /**
  * @typedef {object} Host
  * @property {(subscription: Subscription) => void} change what was asked for has changed
  * @property {(subscription: Subscription) => void} drop it is over
+ * @property {Tracing} [tracing]
  */
 
 /** @extends {Emitter<SubscriptionEvents>} @implements {Api} */
@@ -124,16 +126,23 @@ export class Subscription extends Emitter {
     this.#feed('live', 0);
   }
 
-  /** @param {ServerMessage} message @param {number} size characters of its share of the frame */
-  _receive({ type, payload }, size) {
+  /**
+   * @param {ServerMessage} message
+   * @param {number} size characters of its share of the frame
+   * @param {number} receivedAt
+   */
+  _receive({ type, payload }, size, receivedAt) {
     this.frames += 1;
     this.bytes += size;
     if (type === 'status') return this.#feed(payload.state, payload.age_ms ?? null);
+    const receipt = (type === 'updates' && this.#host.tracing?.begin(this.channel, payload, receivedAt)) || null;
     const { table } = this.#reception;
     const evicted = table.evicted;
-    const item = this.#interpret(type, payload);
+    const item = this.#interpret(type, payload, receivedAt);
     if (table.evicted > evicted && evicted === 0) this._emit('error', viewFull(this.channel));
-    if (item) this.#hand(item);
+    if (item && receipt) receipt.within(() => this.#hand(item, receipt));
+    else if (item) this.#hand(item);
+    receipt?.release();
   }
 
   /** @param {TidewireError} error */
@@ -161,18 +170,18 @@ export class Subscription extends Emitter {
     this._emit('unsubscribed', { code, reason });
   }
 
-  /** @param {string} type @param {ServerMessage['payload']} payload @returns {Item | null} */
-  #interpret(type, payload) {
+  /** @param {string} type @param {ServerMessage['payload']} payload @param {number} receivedAt @returns {Item | null} */
+  #interpret(type, payload, receivedAt) {
     if (type === 'snapshot') return this.#reception.snapshot(payload);
     if (type === 'gap') return this.#reception.gap(payload.gap, payload.reason);
     this.coalesced += payload.coalesced ?? 0;
-    return this.#reception.updates(payload);
+    return this.#reception.updates(payload, receivedAt);
   }
 
-  /** @param {Item} item */
-  #hand(item) {
+  /** @param {Item} item @param {Receipt | null} [receipt] */
+  #hand(item, receipt = null) {
     if (item.type !== 'gap') this.received += item.events.length;
-    for (const reader of this.#readers) reader.push(item, this.mode);
+    for (const reader of this.#readers) reader.push(item, this.mode, receipt);
     if (item.type === 'snapshot') this._emit('snapshot', item);
     else if (item.type === 'update') this._emit('update', item);
     else this._emit('gap', item);

@@ -51,7 +51,10 @@ export interface Batch<T = any> {
   position: Position | null;
   /** Events folded away on the way here. */
   coalesced: number;
+  /** Of the newest frame in it (W3C), where that is sampled. */
   traceparent?: string;
+  /** When the newest frame in it arrived: Unix milliseconds, with fractions where the engine has them. */
+  receivedAt: number;
 }
 
 export interface GapNotice {
@@ -111,6 +114,18 @@ export interface ClientEvents {
   error: TidewireError;
 }
 
+/** What is used of `@opentelemetry/api`. */
+export interface OpenTelemetry {
+  readonly ROOT_CONTEXT: any;
+  readonly trace: {
+    getTracer(name: string, version?: string): any;
+    setSpanContext(context: any, spanContext: any): any;
+    setSpan?(context: any, span: any): any;
+  };
+  /** Where it is there, listeners run with the span as the active one. */
+  readonly context?: { with?(context: any, call: () => void): unknown };
+}
+
 export interface ClientOptions {
   /** Called for the first token, shortly before it runs out, and when it has expired. */
   getToken?: () => Promise<string | null> | string | null;
@@ -120,6 +135,8 @@ export interface ClientOptions {
   /** `name/version` of the application. */
   client?: string;
   device?: string;
+  /** Makes a span of every update that comes traced; pass `import * as api from '@opentelemetry/api'`. */
+  opentelemetry?: OpenTelemetry;
   minDelayMs?: number;
   maxDelayMs?: number;
   connectTimeoutMs?: number;
@@ -139,7 +156,7 @@ interface Emits<Events> {
 
 export class TidewireError extends Error {
   constructor(code: string, message: string, extra?: { retryAfterMs?: number; cause?: unknown });
-  /** An error code of the protocol, or `bad_frame`, `token`, `view_full`, `unsubscribed`. */
+  /** An error code of the protocol, or `bad_frame`, `token`, `tracing`, `view_full`, `unsubscribed`. */
   code: string;
   retryAfterMs: number | undefined;
 }

@@ -1,4 +1,5 @@
 // Checked by `npm run types`, never run: what an application in TypeScript may write.
+import * as api from '@opentelemetry/api';
 import { Tidewire, TidewireError, type Position, type Subscription } from 'tidewire';
 
 interface Flight {
@@ -16,6 +17,8 @@ const off: () => void = flights.on('update', ({ events, coalesced, position }) =
 off();
 flights.on('error', (error: TidewireError) => console.log(error.code, error.retryAfterMs));
 client.once('disconnected', ({ isPermanent, reason }) => console.log(isPermanent, reason));
+new Tidewire('wss://example.org/v1/ws', { opentelemetry: api });
+flights.on('update', ({ receivedAt, traceparent }) => console.log(receivedAt.toFixed(2), traceparent?.length));
 flights.update({ intervalMs: 1000, paused: false });
 
 export async function read(): Promise<void> {
@@ -31,3 +34,5 @@ client.subscribe('flights', { mode: 'merge' });
 flights.on('message', () => {});
 // @ts-expect-error the view is read only
 flights.state.clear();
+// @ts-expect-error that is no API of OpenTelemetry
+new Tidewire('wss://example.org/v1/ws', { opentelemetry: { trace: {} } });

@@ -3,13 +3,28 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from .messages import Event, Gap
 from .position import Position
 from .subscription_state import Accepted
 
-__all__ = ["Batch", "NewestBuffer", "OrderedBuffer"]
+__all__ = ["Arrival", "Batch", "NewestBuffer", "OrderedBuffer", "Receipt"]
+
+
+class Receipt(Protocol):
+    """Told when the application has dealt with a message."""
+
+    def end(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a message came: ``received_at`` in ms since 1970, and its trace."""
+
+    received_at: float
+    traceparent: str | None = None
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +33,8 @@ class Batch:
 
     ``snapshot``: ``events`` are the whole table and replace what was there (``partial``: only what the
     node held). ``updates``: changes since the batch before; ``coalesced`` events were folded away, on
-    the node or here. ``gap``: no events, ``gap`` says what will never come. ``position`` is safe to
+    the node or here; ``received_at`` (ms since 1970, with fractions) is when the newest message in it came, and
+    ``traceparent`` (W3C) that message's, where it is sampled. ``gap``: no events, ``gap`` says what will never come. ``position`` is safe to
     resume from once this batch has been dealt with.
     """
 
@@ -28,6 +44,8 @@ class Batch:
     coalesced: int = 0
     partial: bool = False
     gap: Gap | None = None
+    traceparent: str | None = None
+    received_at: float | None = None
 
     @property
     def ts(self) -> int | None:
@@ -48,12 +66,17 @@ class NewestBuffer:
         self._gap: Gap | None = None
         self._position: Position | None = None
         self._taken: Position | None = None  # up to here everything was taken
+        self._newest_arrival: Arrival | None = None
+        self._waiting_receipts: list[Receipt] = []
+        self._taken_receipts: list[Receipt] = []
 
     def has_room(self, events: int) -> bool:
         return True
 
-    def offer(self, accepted: Accepted, position: Position) -> None:
+    def offer(self, accepted: Accepted, position: Position, arrival: Arrival | None = None) -> None:
         self._position = position
+        if accepted.events:
+            self._note_arrival(arrival)
         if accepted.replaces:
             self._is_table_due, self._is_partial = True, accepted.partial
             self._events.clear()
@@ -76,6 +99,11 @@ class NewestBuffer:
         self._gap = gap if self._gap is None else _joined(self._gap, gap)
         self._position = position
 
+    def take_receipts(self) -> list[Receipt]:
+        """Of the batches taken, and of what they took the place of."""
+        receipts, self._taken_receipts = self._taken_receipts, []
+        return receipts
+
     def take(self) -> Batch | None:
         are_events_waiting = self._is_table_due or bool(self._events)
         if self._gap is not None:
@@ -88,16 +116,23 @@ class NewestBuffer:
             return None
         return self._take_events(self._position)
 
+    def _note_arrival(self, arrival: Arrival | None) -> None:
+        self._newest_arrival = arrival
+        if arrival is not None and arrival.receipt is not None:
+            self._waiting_receipts.append(arrival.receipt)
+
     def _take_events(self, position: Position) -> Batch:
         self._taken = position
         coalesced, self._coalesced = self._coalesced, 0
+        self._taken_receipts += self._waiting_receipts
+        self._waiting_receipts = []
         if self._is_table_due:
             self._is_table_due = False
             table = tuple(self._table.values())
             return Batch("snapshot", position, table, coalesced, self._is_partial)
         events = tuple(self._events.values())
         self._events.clear()
-        return Batch("updates", position, events, coalesced)
+        return _updates(position, events, coalesced, self._newest_arrival)
 
 
 class OrderedBuffer:
@@ -105,32 +140,58 @@ class OrderedBuffer:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._batches: deque[Batch] = deque()
+        self._batches: deque[tuple[Batch, Receipt | None]] = deque()
+        self._taken_receipts: list[Receipt] = []
         self._events = 0
 
     def has_room(self, events: int) -> bool:
         return self._events == 0 or self._events + events <= self._limit
 
-    def offer(self, accepted: Accepted, position: Position) -> None:
-        kind: Literal["snapshot", "updates"] = "snapshot" if accepted.replaces else "updates"
-        if accepted.events or accepted.replaces:
-            self._events += len(accepted.events)
-            self._batches.append(
-                Batch(kind, position, accepted.events, accepted.coalesced, accepted.partial)
-            )
+    def offer(self, accepted: Accepted, position: Position, arrival: Arrival | None = None) -> None:
+        events = accepted.events
+        self._events += len(events)
+        if accepted.replaces:
+            batch = Batch("snapshot", position, events, accepted.coalesced, accepted.partial)
+        elif events:
+            batch = _updates(position, events, accepted.coalesced, arrival)
+        else:
+            return
+        self._batches.append((batch, None if arrival is None else arrival.receipt))
 
     def offer_gap(self, gap: Gap, position: Position) -> None:
-        if self._batches and (last := self._batches[-1].gap) is not None:
+        if self._batches and (last := self._batches[-1][0].gap) is not None:
             self._batches.pop()
             gap = _joined(last, gap)
-        self._batches.append(Batch("gap", position, gap=gap))
+        self._batches.append((Batch("gap", position, gap=gap), None))
+
+    def take_receipts(self) -> list[Receipt]:
+        """Of the batches taken."""
+        receipts, self._taken_receipts = self._taken_receipts, []
+        return receipts
 
     def take(self) -> Batch | None:
         if not self._batches:
             return None
-        batch = self._batches.popleft()
+        batch, receipt = self._batches.popleft()
         self._events -= len(batch.events)
+        if receipt is not None:
+            self._taken_receipts.append(receipt)
         return batch
+
+
+def _updates(
+    position: Position, events: tuple[Event, ...], coalesced: int, arrival: Arrival | None
+) -> Batch:
+    if arrival is None:
+        return Batch("updates", position, events, coalesced)
+    return Batch(
+        "updates",
+        position,
+        events,
+        coalesced,
+        traceparent=arrival.traceparent,
+        received_at=arrival.received_at,
+    )
 
 
 def _joined(first: Gap, then: Gap) -> Gap:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ._version import __version__
 from .backoff import Backoff
@@ -22,6 +22,11 @@ from .options import Options
 from .position import Position
 from .subscription import Request, Subscription
 from .tokens import Tokens
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+
+    from .tracing import Tracing
 
 __all__ = ["Client", "ConnectionState"]
 
@@ -40,7 +45,9 @@ class Client:
 
     ``url`` is ``ws://`` or ``wss://``. Entering does not wait for the server; awaiting a subscription
     does. ``get_token`` is called for the first connection, before a token expires, and after the server
-    called one expired. ``on_state`` hears every change of ``state``.
+    called one expired. ``on_state`` hears every change of ``state``. ``tracer_provider``, of OpenTelemetry,
+    gets a span for each message that comes traced (README, "Tracing"); raises ``TidewireClientError`` where
+    opentelemetry-api is not installed.
     """
 
     def __init__(
@@ -53,8 +60,12 @@ class Client:
         device: str | None = None,
         on_state: Callable[[ConnectionState], None] | None = None,
         options: Options | None = None,
+        tracer_provider: "TracerProvider | None" = None,
     ) -> None:
         self._options = options or Options()
+        self._tracing = None
+        if tracer_provider is not None:
+            self._tracing = _make_tracing(tracer_provider, self._options)
         tokens = Tokens(token, get_token, timeout=self._options.connect_timeout)
         hello = {"client": client, "device": device}
         self._keeper = Keeper(url, hello, tokens, user=self, options=self._options)
@@ -78,6 +89,10 @@ class Client:
     @property
     def options(self) -> Options:
         return self._options
+
+    @property
+    def tracing(self) -> "Tracing | None":
+        return self._tracing
 
     @property
     def failure(self) -> str:
@@ -199,7 +214,7 @@ class Client:
             if subscription.link is link:
                 subscription.unbind()
 
-    def receive(self, link: Link, message: ServerMessage) -> None:
+    def receive(self, link: Link, message: ServerMessage, received_ns: int) -> None:
         if isinstance(message, ErrorReply):
             _logger.warning("error from the server: %s (%s)", message.message, message.code)
             return
@@ -208,7 +223,7 @@ class Client:
                 subscription.unbind()
                 self._refused(subscription, link, ErrorReply(message.code, message.reason))
             else:
-                subscription.receive(message)
+                subscription.receive(message, received_ns)
 
     async def _run(self) -> None:
         try:
@@ -261,6 +276,16 @@ class Client:
         self._state = state
         if self._on_state is not None:
             asyncio.get_running_loop().call_soon(self._on_state, state)
+
+
+def _make_tracing(provider: "TracerProvider", options: Options) -> "Tracing":
+    try:
+        from .tracing import Tracing  # OpenTelemetry is no dependency of this package
+    except ImportError as error:
+        raise TidewireClientError(
+            f"tracer_provider needs {error.name}, which is not installed: pip install opentelemetry-api"
+        ) from error
+    return Tracing(provider, options.surroundings.wall_ns)
 
 
 def _addressed(link: Link, message: ServerMessage) -> list[Subscription]:

@@ -110,12 +110,13 @@ def _snapshot(payload: Payload) -> Snapshot:
 
 
 def _updates(payload: Payload) -> Updates:
+    traceparent = payload.get("traceparent")
     return Updates(
         sub=_whole(payload, "sub"),
         position=Position.from_wire(payload["position"]),
         events=_events(payload),
         coalesced=_optional_whole(payload, "coalesced") or 0,
-        traceparent=payload.get("traceparent"),
+        traceparent=traceparent if isinstance(traceparent, str) else None,
     )
 
 

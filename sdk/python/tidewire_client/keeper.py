@@ -32,7 +32,7 @@ class LinkUser(Protocol):
     def left(self, link: Link) -> None:
         """``link`` is over; its successor is in use already."""
 
-    def receive(self, link: Link, message: ServerMessage) -> None: ...
+    def receive(self, link: Link, message: ServerMessage, received_ns: int) -> None: ...
 
 
 class Keeper:

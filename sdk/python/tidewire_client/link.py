@@ -26,7 +26,7 @@ _MOST_OUTGOING = 1024
 _PROTOCOL_ERROR = 1002
 Answer = asyncio.Future[ServerMessage | None]
 OnReply = Callable[[ServerMessage], None]
-OnMessage = Callable[["Link", ServerMessage], None]
+OnMessage = Callable[["Link", ServerMessage, int], None]
 
 
 @dataclass(slots=True)
@@ -97,7 +97,10 @@ class Link:
         self._retry_after: float | None = None
 
     async def run(self, on_message: OnMessage) -> None:
-        """Read and write until the connection ends; ``on_message`` gets what answers no request."""
+        """Read and write until the connection ends.
+
+        ``on_message`` gets what answers no request, and when its frame came, in ns since 1970.
+        """
         writer = asyncio.create_task(self._write())
         end = LinkEnd("closed by this client")
         try:
@@ -160,8 +163,9 @@ class Link:
             while True:
                 async with asyncio.timeout(patience):
                     frame = await self._socket.recv()
+                received_ns = self._options.surroundings.wall_ns()
                 for received in decode(_text(frame)):
-                    self._receive(received, on_message)
+                    self._receive(received, received_ns, on_message)
         except TimeoutError:
             return LinkEnd(f"no sign of life for {patience or 0:g} s")
         except MalformedFrameError as error:
@@ -171,14 +175,14 @@ class Link:
         except ConnectionClosed as closed:
             return self._fault or _end_of(closed, self._retry_after)
 
-    def _receive(self, received: Received, on_message: OnMessage) -> None:
+    def _receive(self, received: Received, received_ns: int, on_message: OnMessage) -> None:
         message = received.message
         if isinstance(message, Goaway) and not self.goaway.done():
             self.goaway.set_result(message)
         pending = None if received.id is None else self._pending.pop(received.id, None)
         if pending is None:
             self._retry_after = _retry_after(message) or self._retry_after
-            on_message(self, message)
+            on_message(self, message, received_ns)
             return
         pending.timer.cancel()
         if pending.on_reply is not None:

@@ -18,6 +18,7 @@ class Surroundings:
     random: Callable[[], float] = random.random
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     monotonic: Callable[[], float] = time.monotonic
+    wall_ns: Callable[[], int] = time.time_ns
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .backoff import Backoff
-from .batches import Batch, NewestBuffer, OrderedBuffer
+from .batches import Arrival, Batch, NewestBuffer, OrderedBuffer, Receipt
 from .errors import NotReadyError, TidewireClientError
 from .messages import (
     ErrorReply,
@@ -25,8 +25,12 @@ from .subscription_state import Accepted, SubscriptionState
 
 if TYPE_CHECKING:
     from .link import Answer, Link
+    from .tracing import Tracing
 
 __all__ = ["Host", "Request", "StateView", "Subscription"]
+
+MOST_RECEIPTS = 128
+"""Spans that one consumer holds open; those beyond end when their message was taken in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Host(Protocol):
     def options(self) -> Options: ...
     @property
     def failure(self) -> str: ...
+    @property
+    def tracing(self) -> "Tracing | None": ...
     def attach(self, subscription: "Subscription") -> object: ...
     def let_go(self, subscription: "Subscription") -> None: ...
     async def change(self, subscription: "Subscription", change: Mapping[str, Any]) -> None: ...
@@ -98,6 +104,8 @@ class Subscription:
         self._first_answer = asyncio.Event()
         self._something = asyncio.Event()
         self._error: TidewireClientError | None = None
+        self._iteration: object | None = None  # of several the last one counts
+        self._receipts: set[Receipt] = set()
 
     @property
     def channel(self) -> str:
@@ -147,13 +155,20 @@ class Subscription:
 
     async def __aiter__(self) -> AsyncIterator[Batch]:
         """Batches until the subscription ends; raises why, unless the application ended it."""
-        while True:
-            self._something.clear()
-            while (batch := self._take()) is not None:
-                yield batch
-            if self._is_over:
-                break
-            await self._something.wait()
+        iteration = self._iteration = object()
+        try:
+            while True:
+                self._something.clear()
+                while (batch := self._take()) is not None:
+                    yield batch
+                    self._dealt_with_taken()
+                if self._is_over:
+                    break
+                await self._something.wait()
+        finally:
+            if self._iteration is iteration:
+                self._iteration = None
+                self._end_receipts([*self._receipts])
         if self._error is not None:
             raise self._error
 
@@ -208,10 +223,10 @@ class Subscription:
         self.link = self.sub = None
         self._state.drop_parts()
 
-    def receive(self, message: ServerMessage) -> None:
+    def receive(self, message: ServerMessage, received_ns: int) -> None:
         match message:
             case Updates():
-                self._receive_updates(message)
+                self._receive_updates(message, received_ns)
             case Snapshot():
                 self._offer(self._state.snapshot(message))
             case GapNotice():
@@ -259,20 +274,43 @@ class Subscription:
             raise self._error
         return self
 
-    def _receive_updates(self, message: Updates) -> None:
+    def _receive_updates(self, message: Updates, received_ns: int) -> None:
         if not self._pending_batches().has_room(len(message.events)):
             self._has_let_go = True
             self._host.let_go(self)
             self._state.status(Status("lagging", 0))
             self._tell_status()
             return
-        self._offer(self._state.updates(message))
+        tracing = self._host.tracing
+        receipt = None if tracing is None else tracing.begin(self.channel, message, received_ns)
+        accepted = self._state.updates(message)
+        arrival = Arrival(received_ns / 1e6, message.traceparent, self._held(receipt, accepted))
+        self._offer(accepted, arrival)
 
-    def _offer(self, accepted: Accepted | None) -> None:
+    def _held(self, receipt: Receipt | None, accepted: Accepted) -> Receipt | None:
+        """The receipt, where somebody reads and there is something to read; it ends here otherwise."""
+        if receipt is None:
+            return None
+        if self._iteration is None or not accepted.events or len(self._receipts) >= MOST_RECEIPTS:
+            receipt.end()
+            return None
+        self._receipts.add(receipt)
+        return receipt
+
+    def _dealt_with_taken(self) -> None:
+        if self._buffer is not None:
+            self._end_receipts(self._buffer.take_receipts())
+
+    def _end_receipts(self, receipts: list[Receipt]) -> None:
+        for receipt in receipts:
+            self._receipts.discard(receipt)
+            receipt.end()
+
+    def _offer(self, accepted: Accepted | None, arrival: Arrival | None = None) -> None:
         position = self._state.position
         if accepted is None or position is None:
             return
-        self._pending_batches().offer(accepted, position)
+        self._pending_batches().offer(accepted, position, arrival)
         self._something.set()
 
     def _announce(self, gap: Gap | None) -> None:

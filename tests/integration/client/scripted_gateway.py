@@ -48,6 +48,7 @@ class ScriptedGateway:
     """`refusals` (status, headers) answer handshakes, `closings` (code, retry_after_ms) answer hellos, first come first.
 
     `intercept` may answer a request with a message of its own, `{}` to stay silent, None for the rule.
+    `traceparent` goes with what is pushed.
     """
 
     def __init__(self) -> None:
@@ -63,6 +64,7 @@ class ScriptedGateway:
         }
         self.intercept: Interceptor = lambda peer, request: None
         self.part_events = 1000
+        self.traceparent: str | None = None
         self.url = ""
         self._sub = 0
 
@@ -88,6 +90,8 @@ class ScriptedGateway:
             "events": [self.event(offset) for offset in offsets],
             "coalesced": 0,
         }
+        if self.traceparent is not None:
+            payload["traceparent"] = self.traceparent
         await peer.send("updates", payload)
 
     def event(self, offset: int) -> Json:
