@@ -28,8 +28,8 @@ UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev setup-js setup-test run test test-js test-unit test-contract test-integration test-e2e \
-	drills bench bench-check bench-readers check format lint types layers lock clean
+.PHONY: help setup setup-collector setup-dev setup-js setup-test run test test-collector test-js test-unit test-contract test-integration test-e2e \
+	drills bench bench-check bench-readers check format lint types layers metrics-doc lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,14 +44,18 @@ test: setup-test ## every test: JavaScript, then unit, contract, integration, en
 	@$(MAKE) test-js
 	$(BIN)/pytest tests/unit tests/contract tests/integration tests/e2e
 
-test-js: setup-js ## tests of the JavaScript SDK
+test-js: setup-js ## tests of the JavaScript SDK and of the console's pure modules
 	cd sdk/js && npm test --silent
+	node --test tests/unit/console/*.test.mjs
 
 test-unit: setup-dev ## tests without a loop, a socket or a broker
 	$(BIN)/pytest tests/unit
 
 test-contract: setup-test ## the same suite over fake and real Kafka
 	$(BIN)/pytest tests/contract
+
+test-collector: setup-dev setup-collector ## the export of traces, to a real OpenTelemetry Collector (needs Go 1.26)
+	TIDEWIRE_COLLECTOR="$$(sh deploy/collector/build.sh)" $(BIN)/pytest tests/contract/test_otlp_export.py
 
 test-integration: setup-test ## real sockets and processes
 	$(BIN)/pytest tests/integration
@@ -81,6 +85,7 @@ lint: setup-dev ## format and lint
 types: setup-dev setup-js ## types of sources and tests
 	$(BIN)/mypy $(SOURCES)
 	cd sdk/js && npm run types --silent
+	sdk/js/node_modules/.bin/tsc --project services/tidewire_gateway/console/tsconfig.json
 
 layers: setup-dev ## which package may import which
 	$(BIN)/lint-imports
@@ -88,6 +93,9 @@ layers: setup-dev ## which package may import which
 format: setup-dev ## write files the way `make check` wants them
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+metrics-doc: setup-dev ## write docs/metrics.md from the metric table
+	$(BIN)/python -m tidewire.telemetry.metric_docs > docs/metrics.md
 
 lock: ## resolve the dependencies anew (needs uv; UPGRADE=--upgrade for later versions)
 	$(UV_LOCK) deploy/requirements/run.in -o deploy/requirements/run.lock
@@ -103,6 +111,9 @@ setup-dev: $(VENV)/.dev $(VENV)/.embedded
 setup-test: setup-dev
 	@sh deploy/test-machine.sh
 	@$(BIN)/python -m tidewire.dev.kafka_jars
+
+setup-collector:
+	@sh deploy/collector/build.sh >/dev/null
 
 setup-js: sdk/js/node_modules/.package-lock.json
 

@@ -1,0 +1,1 @@
+"""The dashboard's description, and what makes Grafana's JSON of it: ``python -m deploy.grafana``."""
