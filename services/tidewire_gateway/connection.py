@@ -37,8 +37,8 @@ from .core.session import (
     Session,
     SessionState,
 )
-from .core.subscriptions import Subscription
-from .node import Node
+from .core.subscriptions import Subscription, oldest_just_written
+from .host import Host
 from .pressure import PressureGauge
 from .targeted.mail import MailSubscription
 
@@ -86,7 +86,7 @@ class Connection:
         "write",
     )
 
-    def __init__(self, protocol: AdoptedWebSocket, node: Node, token: str | None) -> None:
+    def __init__(self, protocol: AdoptedWebSocket, node: Host, token: str | None) -> None:
         self._protocol = protocol
         self._node = node
         self._token = token
@@ -139,7 +139,7 @@ class Connection:
     def on_pong(self, nonce: bytes) -> None:
         round_trip = self._heartbeat.pong(nonce, self._loop.time())
         if round_trip is not None:
-            self._node.instruments.round_trip.observe(round_trip)
+            self._node.instruments.ponged(round_trip, self._heartbeat.age)
 
     def on_unsent(self) -> None:
         self.pressure.unsent()
@@ -268,7 +268,7 @@ class Connection:
     def _authenticate(self, message: Hello | Refresh) -> None:
         token = message.token or self._token
         try:
-            identity = None if token is None else self._node.verify(token)
+            identity = self._node.identify(token)
         except ExpiredTokenError as error:
             self._refuse("expired_token", CloseCode.TOKEN_EXPIRED, str(error))
             return
@@ -277,7 +277,7 @@ class Connection:
             return
         self._token = None
         self.identity = identity
-        ttl = None if identity is None else max(0.0, identity.expires_at - time.time())
+        ttl = _time_left(identity)
         self._session.welcome(None if ttl is None else self._loop.time() + ttl)
         self._schedule()
         if isinstance(message, Hello):
@@ -361,7 +361,8 @@ class Connection:
         self._beat_at = beat_together(now + interval)
         self._look_for_life()
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        if self._heartbeat.beat(nonce, now) is Beat.DEAD:
+        oldest_at = oldest_just_written(self.subscriptions, now)
+        if self._heartbeat.beat(nonce, now, oldest_at) is Beat.DEAD:
             self.close(CloseCode.NO_PONG, "no pong came back")
             return
         if self.has_written_since(now - interval):
@@ -392,6 +393,13 @@ class Connection:
             )
         else:
             self.go_away(self._node.limits.goaway_window, _OLD)
+
+
+def _time_left(identity: Identity | None) -> float | None:
+    """Seconds; None where it never ends."""
+    if identity is None or identity.expires_at == _NEVER:
+        return None
+    return max(0.0, identity.expires_at - time.time())
 
 
 def _close_code(protocol: AdoptedWebSocket) -> int:

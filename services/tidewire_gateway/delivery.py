@@ -15,7 +15,7 @@ from tidewire.protocol.server_frames import encode_error, encode_unsubscribed
 
 from .answers import Answers
 from .core.feed_index import FeedIndex
-from .core.feeds import Feed, Topology
+from .core.feeds import Feed, Topology, count_by_state
 from .core.intervals import grant_interval_ms
 from .core.limits import Limits
 from .core.recovery import Resumption, resume, start_fresh
@@ -83,6 +83,10 @@ class Delivery:
         """Since when (the timers' time) the broker has not answered; None while it does."""
         return self._notices.away_since
 
+    def count_subscriptions(self) -> None:
+        """Make known how many stand how to their feeds; for the event loop, now and then."""
+        self._instruments.subscriptions_by_state(count_by_state(self._index))
+
     # Requests
 
     def subscribe(self, subscriber: Subscriber, request: Subscribe) -> None:
@@ -95,6 +99,7 @@ class Delivery:
         subscription = self._members.admit(
             subscriber, key, topology, channel=request.channel, request_id=request.id
         )
+        subscription.is_unjudged = request.since is not None
         self._unanswered.add(subscription, request)
         self._try_to_answer(subscription)
 
@@ -111,6 +116,7 @@ class Delivery:
             key = replace(key, interval_ms=grant_interval_ms(request.interval_ms, minimum))
         if key != subscription.feed.key:
             moved = self._members.move(subscriber, subscription, key, request.id)
+            moved.is_unjudged = subscription.is_unjudged
             self._forget(subscription)
             subscription = moved
         subscription.drop_snapshot()
@@ -215,6 +221,7 @@ class Delivery:
 
     def connected(self, is_connected: bool) -> None:
         """The broker answers, or does not any more: everybody is told."""
+        self._instruments.kafka_away.set(not is_connected)
         everybody = [s for feed in self._index for s in feed.members()]
         if is_connected:
             self._notices.source_back(everybody)
@@ -278,7 +285,6 @@ class Delivery:
             resumption = start_fresh(subscription.feed, snapshot=request.snapshot)
         else:
             resumption = self._resume(subscription, request.since)
-            self._instruments.resumed(resumption.recovered)
         self._begin(subscription, request.id, resumption)
 
     def _begin(
@@ -291,7 +297,8 @@ class Delivery:
     def _resume(self, subscription: Subscription, standing: Position) -> Resumption:
         resumption = resume(subscription.feed, standing, reach_back=self._limits.backfill_records)
         if subscription.owes_snapshot and not resumption.owes_snapshot:
-            return Resumption(Recovered.SNAPSHOT, standing, owes_snapshot=True)
+            resumption = Resumption(Recovered.SNAPSHOT, standing, owes_snapshot=True)
+        self._levelling.judged(subscription, resumption)
         return resumption
 
     def _hindrance(

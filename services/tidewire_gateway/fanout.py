@@ -161,7 +161,9 @@ class Fanout:
             return
         if feed.attached:
             push = self._push(feed, flush.batch) if flush.batch.sampled else None
-            traceparent = None if push is None else push.traceparent
+            traceparent = trace_id = None
+            if push is not None:
+                traceparent, trace_id = push.traceparent, push.trace_id
             frame = one_frame(feed.sub, flush.position, flush.batch, self._max_frame, traceparent)
             if frame is not None:
                 self._start(_Job(feed, flush, frame, push, at=now))
@@ -169,7 +171,8 @@ class Fanout:
                 self._hand_out(feed, flush)
                 if push is not None:
                     push.end(0)
-            self._instruments.flushed(flush.batch, began_at)
+            age = self._instruments.flushed(flush.batch, began_at, trace_id)
+            feed.oldest_at = None if age is None else now - age
         if flush.joining:
             self._let_join(feed, flush)
 

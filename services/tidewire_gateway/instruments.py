@@ -1,12 +1,15 @@
 """What the gateway counts: the metric table's children, bound once so that counting is cheap."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from prometheus_client import Counter
 
 from tidewire.protocol.codes import ErrorCode, Recovered
 from tidewire.telemetry.metrics import Metrics, label_or_other
 
 from .core.coalescing import Batch
+from .core.recovery import Source
 
 __all__ = ["Instruments"]
 
@@ -32,6 +35,9 @@ class Instruments:
         self.feeds = metrics.gauge("feeds")
         self.partitions = metrics.gauge("partitions_assigned")
         self.lag = metrics.gauge("consumer_lag_records")
+        self.kafka_away = metrics.gauge("kafka_away")
+        self.lag_time = metrics.gauge("consumer_lag_seconds")
+        self._by_state = metrics.gauges("subscriptions_by_state", "state")
         self.loop_lag = metrics.gauge("loop_lag_seconds")
         self.loop_lateness = metrics.histogram("loop_lateness_seconds")
         self.goaways = metrics.tally("goaways_total")
@@ -42,7 +48,7 @@ class Instruments:
         self.slow_closes = metrics.tally("slow_closes_total")
         self.consumed = metrics.tally("events_consumed_total")
         self.misplaced = metrics.tally("events_misplaced_total")
-        self.round_trip = metrics.histogram("ping_rtt_seconds")
+        self._round_trip = metrics.histogram("ping_rtt_seconds")
         self._flush_time = metrics.histogram("flush_seconds")
         self.one_off_read_time = metrics.histogram("one_off_read_seconds")
         self._one_off_reads = metrics.counters("one_off_reads_total", "outcome")
@@ -51,6 +57,7 @@ class Instruments:
         self._frames = metrics.tally("frames_delivered_total")
         self._bytes = metrics.tally("bytes_delivered_total")
         self._freshness = metrics.histogram("freshness_seconds")
+        self._client_freshness = metrics.histogram("client_freshness_seconds")
         self._batch = metrics.histogram("batch_events")
         self.backfill_records = metrics.tally("backfill_records_total")
         self._backfills = metrics.counters("backfills_total", "outcome")
@@ -64,19 +71,40 @@ class Instruments:
         self._mailbox_reads = metrics.counters("mailbox_reads_total", "outcome")
         self._letters = metrics.counters("letters_total", "outcome")
         self._rejected = metrics.counters("events_rejected_total", "reason")
-        self._resumes = metrics.counters("resumes_total", "outcome")
+        self._resumes: dict[tuple[Recovered, Source], Counter] = {
+            (outcome, source): metrics.counter("resumes_total", outcome=outcome, source=source)
+            for outcome in Recovered
+            if outcome is not Recovered.NONE
+            for source in Source
+        }
         self._handshakes = metrics.counters("handshakes_total", "outcome")
         self._errors = metrics.counters("errors_total", "code")
         self._closes = metrics.counters("closes_total", "code")
 
-    def flushed(self, batch: Batch, began_at: float) -> None:
-        """A batch is being written: its size, what it folded, the age of its oldest event, the work it was."""
+    def flushed(self, batch: Batch, began_at: float, trace_id: str | None = None) -> float | None:
+        """A batch is being written: its size, what it folded, the work it was, and the trace where it has one.
+
+        Returns the age of its oldest event in seconds, None where it has none.
+        """
+        age = None
         self._batch.observe(len(batch.events))
         self._coalesced.value += batch.coalesced
         if batch.events:
             oldest = min(event.ts_ms for event in batch.events)
-            self._freshness.observe(max(0.0, self._wall_clock() - oldest / 1000))
-        self._flush_time.observe(self.clock() - began_at)
+            age = max(0.0, self._wall_clock() - oldest / 1000)
+            self._freshness.observe(age, trace_id)
+        self._flush_time.observe(self.clock() - began_at, trace_id)
+        return age
+
+    def ponged(self, round_trip: float, age: float | None) -> None:
+        """A ping was answered; ``age`` is that of what was written just before it, None where nothing was."""
+        self._round_trip.observe(round_trip)
+        if age is not None:
+            self._client_freshness.observe(age)
+
+    def subscriptions_by_state(self, counts: Mapping[str, int]) -> None:
+        for state, count in counts.items():
+            self._by_state[state].set(count)
 
     def delivered(self, connections: int, events: int, size: int) -> None:
         """The same frame of ``size`` bytes went to so many connections."""
@@ -111,8 +139,9 @@ class Instruments:
     def rejected(self, reason: str) -> None:
         label_or_other(self._rejected, reason).inc()
 
-    def resumed(self, outcome: Recovered) -> None:
-        self._resumes[outcome].inc()
+    def resumed(self, outcome: Recovered, source: Source) -> None:
+        """It is known what became of a position, and where what it lacks comes from."""
+        self._resumes[outcome, source].inc()
 
     def handshake(self, outcome: str) -> None:
         self._handshakes[outcome].inc()

@@ -9,7 +9,7 @@ from tidewire.protocol.positions import Position
 from .answers import Answers
 from .core.feeds import Feed
 from .core.limits import Limits
-from .core.recovery import Resumption, backlog_of, current_events, not_held, resume
+from .core.recovery import Resumption, backlog_of, current_events, not_held, resume, source_of
 from .core.snapshots import Snapshot
 from .core.subscriptions import Subscription, SubscriptionState
 from .instruments import Instruments
@@ -113,6 +113,13 @@ class Levelling:
         self._notices.review(subscription)
         return subscription.state is SubscriptionState.CATCHING_UP
 
+    def judged(self, subscription: Subscription, resumption: Resumption) -> None:
+        """Count what becomes of the position that a subscription handed back, once."""
+        if subscription.is_unjudged:
+            subscription.is_unjudged = False
+            source = source_of(subscription.feed, resumption)
+            self._instruments.resumed(resumption.recovered, source)
+
     def truncated(self, subscription: Subscription) -> None:
         """It stands beyond the end of its topic, and no node will ever get there."""
         assert subscription.standing is not None
@@ -142,6 +149,7 @@ class Levelling:
     def _judge(self, subscription: Subscription, standing: Position, reach_back: int) -> Position:
         """Announce what was lost of what comes after ``standing`` while it stood there."""
         resumption = resume(subscription.feed, standing, reach_back=reach_back)
+        self.judged(subscription, resumption)
         if resumption.recovered is Recovered.SNAPSHOT:
             subscription.owes_snapshot = True
         elif resumption.recovered is Recovered.GAP:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from itertools import groupby
 
 from tidewire.kafka.errors import (
@@ -16,6 +16,7 @@ from tidewire.kafka.ports import RecordReader
 from tidewire.kafka.records import Bounds, TopicPartition
 from tidewire.telemetry.logging import get_logger
 
+from .core.consumer_lag import ConsumerLag, Reach
 from .core.demand import Demand
 from .core.patience import Patience
 from .delivery import Delivery
@@ -78,6 +79,7 @@ class PartitionReader:
         self._tended_at = 0.0
         self._measured_at = time.monotonic()
         self._failures = 0
+        self._lag = ConsumerLag()
         self._is_started = False
 
     async def run(self) -> None:
@@ -152,9 +154,21 @@ class PartitionReader:
             return
         ends = {partition: b.end for partition, b in bounds.items()}
         self._instruments.lag.set(self._ingest.lag(ends))
+        reaches = dict(self._reaches(ends))
+        lag_time = self._lag.measure(reaches, time.monotonic(), time.time() * 1000)
+        self._instruments.lag_time.set(lag_time)
         for partition, bound in bounds.items():
             self._ingest.note_start(partition, bound.start)
         tell_ends(ends)
+
+    def _reaches(
+        self, ends: Mapping[TopicPartition, int]
+    ) -> Iterator[tuple[TopicPartition, Reach]]:
+        for partition, end in ends.items():
+            held = self._ingest.held_of(partition)
+            if held is not None:
+                last_ms = max((log.log[-1].ts_ms for log in held.logs if log.log), default=None)
+                yield partition, Reach(held.next_offset, end, last_ms)
 
     async def _idle(self) -> None:
         self._demand_changed.clear()
@@ -199,7 +213,11 @@ class PartitionReader:
         for partition, start in starts.items():
             if partition.topic not in self._to_restart:
                 self._ingest.open(partition, start, bounds[partition])
+                self._lag.begin(partition, self._changed_at)
         self._instruments.partitions.set(len(self._assigned))
+        if not self._assigned:  # nothing is measured any more
+            self._instruments.lag.set(0)
+            self._instruments.lag_time.set(0)
         _log.info(
             "partitions assigned", added=len(starts), removed=len(gone), now=len(self._assigned)
         )

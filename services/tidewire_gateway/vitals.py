@@ -1,18 +1,18 @@
 """How a node's process is doing: how late its loop is, and how much memory it holds."""
 
 import asyncio
-import os
+from collections.abc import Callable
+
+from tidewire.system.vitals import resident_memory
 
 from .core.peaks import RecentPeak
 from .instruments import Instruments
 
-__all__ = ["Vitals", "resident_memory"]
+__all__ = ["Vitals"]
 
 _INTERVAL = 0.1
 _LAG_WINDOW = 3.0
-_MEMORY_INTERVAL = 1.0
-_STATM = "/proc/self/statm"
-_STATM_BYTES = 256
+_SLOW_INTERVAL = 1.0
 
 
 class Vitals:
@@ -29,9 +29,9 @@ class Vitals:
         """The worst lateness of the loop within the last seconds, in seconds."""
         return self._lag.at(self._loop.time())
 
-    async def watch(self) -> None:
-        """Measure the loop by a timer that does nothing else, and now and then the memory."""
-        memory_at = 0.0
+    async def watch(self, each_second: Callable[[], None]) -> None:
+        """Measure the loop by a timer that does little else; ``each_second`` goes with looking at the memory."""
+        slow_at = 0.0
         while True:
             expected = self._loop.time() + _INTERVAL
             await asyncio.sleep(_INTERVAL)
@@ -40,19 +40,7 @@ class Vitals:
             self._lag.measured(lateness, now)
             self._instruments.loop_lateness.observe(lateness)
             self._instruments.loop_lag.set(self._lag.at(now))
-            if now >= memory_at:
-                memory_at = now + _MEMORY_INTERVAL
+            if now >= slow_at:
+                slow_at = now + _SLOW_INTERVAL
                 self.memory = resident_memory()
-
-
-def resident_memory() -> int:
-    """Bytes of this process that are in memory; 0 where the system does not tell (Linux does)."""
-    try:
-        descriptor = os.open(_STATM, os.O_RDONLY)
-    except OSError:
-        return 0
-    try:
-        pages = os.pread(descriptor, _STATM_BYTES, 0).split()[1]
-    finally:
-        os.close(descriptor)
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+                each_second()

@@ -51,6 +51,11 @@ class Announcements:
         """Whether a batch was begun that counts; `forget` ends it."""
         return self._in_flight is not None
 
+    @property
+    def known(self) -> int:
+        """How many connections the registry has acknowledged under the present epoch."""
+        return len(self._known)
+
     def is_known(self, connection: str) -> bool:
         """Whether the registry has acknowledged it under the present epoch."""
         return connection in self._known

@@ -1,5 +1,6 @@
 """Feeds: one (channel, mode, interval) on this node, shared by every subscription that asks for it."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -16,9 +17,17 @@ from .coalescing import Batch, Window, make_window
 from .events import Event
 from .partition_log import PartitionLog
 from .snapshots import Snapshot
-from .subscriptions import Subscription, SubscriptionState
+from .subscriptions import STATE_NAMES, Subscription, SubscriptionState
 
-__all__ = ["Feed", "FeedKey", "Flush", "Topology", "Urgency", "events_at_or_after"]
+__all__ = [
+    "Feed",
+    "FeedKey",
+    "Flush",
+    "Topology",
+    "Urgency",
+    "count_by_state",
+    "events_at_or_after",
+]
 
 _SNAPSHOTS = 4
 _SNAPSHOT_AGE = 1.0
@@ -80,7 +89,9 @@ class Feed:
 
     ``sub`` is its number on this node, never reused. ``sent`` is the position of the last flush: per
     partition the next offset that no flush has covered. ``sequence`` counts flushes. ``backlog`` is what
-    those who catch up are handed pieces of.
+    those who catch up are handed pieces of. ``oldest_at`` is when the oldest event of the last flush came about,
+    in the time of ``last_flush_at``; None where that flush wrote no event. ``carried`` and ``coalesced`` count the
+    events of its flushes, and those folded away.
     """
 
     __slots__ = (
@@ -89,11 +100,14 @@ class Feed:
         "_snapshots",
         "attached",
         "backlog",
+        "carried",
+        "coalesced",
         "detached",
         "is_scheduled",
         "joining",
         "key",
         "last_flush_at",
+        "oldest_at",
         "partitions",
         "sent",
         "sequence",
@@ -121,6 +135,7 @@ class Feed:
         self.detached: dict[Subscription, None] = {}
         self.sent: dict[int, int] = {}
         self.sequence = 0
+        self.carried = self.coalesced = 0
         self.backlog: Backlog | None = None
         self._catching_up: set[Subscription] = set()
         self._snapshot: Snapshot | None = None  # the last one made
@@ -128,6 +143,7 @@ class Feed:
             WeakSet()
         )  # those that somebody is being handed, and it
         self.last_flush_at = float("-inf")
+        self.oldest_at: float | None = None
         self.is_scheduled = False
 
     @property
@@ -192,6 +208,7 @@ class Feed:
         """Hand over what has gathered; those who wait to join are attached from here on."""
         self.is_scheduled = False
         self.last_flush_at = now
+        self.oldest_at = None
         self.sequence += 1
         prior = self.sent_position()
         logs = self.topology.logs
@@ -202,8 +219,11 @@ class Feed:
                 moved[partition] = self.sent[partition] = log.next_offset
         joining = list(self.joining)
         self.joining.clear()
+        batch = self.window.take_batch()
+        self.carried += len(batch.events)
+        self.coalesced += batch.coalesced
         return Flush(
-            self.window.take_batch(),
+            batch,
             Position(self.topology.epoch, moved),
             prior,
             joining,
@@ -315,6 +335,20 @@ class Feed:
     def _forget_if_unattended(self) -> None:
         if not self.is_attended:
             self.window.take_batch()
+
+
+def count_by_state(feeds: Iterable[Feed]) -> dict[str, int]:
+    """Subscriptions by the name of their state; every name is there. Costs little for those who are attached."""
+    counts = dict.fromkeys(STATE_NAMES.values(), 0)
+    detached: Counter[SubscriptionState] = Counter()
+    for feed in feeds:
+        counts["attached"] += len(feed.attached)
+        counts["joining"] += len(feed.joining)
+        if feed.detached:
+            detached.update(s.state for s in feed.detached)
+    for state, count in detached.items():
+        counts[STATE_NAMES[state]] += count
+    return counts
 
 
 def events_at_or_after(events: Iterable[Event], offsets: Mapping[int, int]) -> list[Event]:

@@ -5,6 +5,7 @@ One mechanism serves resume, slow clients, pause and moves between feeds.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import chain
 
 from tidewire.protocol.codes import GapReason, Mode, Recovered
@@ -16,7 +17,16 @@ from .events import Event
 from .feeds import Feed, Topology
 from .partition_log import PartitionLog
 
-__all__ = ["Resumption", "backlog_of", "current_events", "not_held", "resume", "start_fresh"]
+__all__ = [
+    "Resumption",
+    "Source",
+    "backlog_of",
+    "current_events",
+    "not_held",
+    "resume",
+    "source_of",
+    "start_fresh",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,15 @@ class Resumption:
     owes_snapshot: bool = False
     gap: Gap | None = None
     reason: GapReason | None = None
+
+
+class Source(StrEnum):
+    """Where what a resumed subscription lacks comes from: the weightiest of them, in this order from below."""
+
+    RING = "ring"  # the node's memory; also where nothing is lacking
+    KAFKA = "kafka"  # some of it is read again
+    MAILBOX = "mailbox"  # messages to a user
+    LOST = "lost"  # some of it is gone
 
 
 def start_fresh(feed: Feed, *, snapshot: bool) -> Resumption:
@@ -59,6 +78,13 @@ def resume(feed: Feed, since: Position, *, reach_back: int) -> Resumption:
         begin = _nothing(feed.position())
         return Resumption(Recovered.SNAPSHOT, begin, owes_snapshot=True, reason=reason)
     return Resumption(Recovered.GAP, _after(feed, since, gap), gap=gap, reason=reason)
+
+
+def source_of(feed: Feed, resumption: Resumption) -> Source:
+    """Where that comes from which ``resumption`` leaves to be handed over, as the node holds it now."""
+    if resumption.recovered is Recovered.GAP:
+        return Source.LOST
+    return Source.KAFKA if not_held(feed, resumption.begin) else Source.RING
 
 
 def current_events(feed: Feed) -> list[Event]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tidewire.config.streams import Stream
+from tidewire.config.streams import Stream, is_reserved
 from tidewire.identity.rights import Action
 from tidewire.identity.tokens import Identity
 from tidewire.kafka.partitioning import partition_of
@@ -14,7 +14,13 @@ from tidewire.protocol.frames import Subscribe
 from .feeds import FeedKey, Topology
 from .intervals import grant_interval_ms
 
-__all__ = ["channel_partitions", "may_read", "resolve"]
+__all__ = ["Operator", "channel_partitions", "may_read", "resolve"]
+
+
+class Operator(Identity):
+    """Whoever reaches the internal port; the system's own streams are there for nobody else."""
+
+    __slots__ = ()
 
 
 def resolve(
@@ -25,7 +31,7 @@ def resolve(
     Raises ``ProtocolError``: ``unknown_channel``, ``forbidden``, ``unsupported`` (mode).
     """
     channel = parse_channel(request.channel)
-    stream = streams.get(channel.stream)
+    stream = None if _is_hidden(channel.stream, identity) else streams.get(channel.stream)
     if stream is None or not may_read(stream, identity, request.channel):
         raise _refusal(stream, identity, request)
     if channel.group is not None and stream.group == "none":
@@ -62,6 +68,10 @@ def may_read(stream: Stream, identity: Identity | None, channel: str) -> bool:
     if stream.public:
         return True
     return identity is not None and identity.may(Action.SUBSCRIBE, channel)
+
+
+def _is_hidden(stream: str, identity: Identity | None) -> bool:
+    return is_reserved(stream) and not isinstance(identity, Operator)
 
 
 def _refusal(stream: Stream | None, identity: Identity | None, request: Subscribe) -> ProtocolError:

@@ -3,10 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import prod
 
 from ..protocol.codes import CloseCode, ErrorCode, Recovered
 
-__all__ = ["EVERY_SERVICE", "METRICS", "OTHER", "Kind", "MetricSpec"]
+__all__ = ["EVERY_SERVICE", "METRICS", "OTHER", "PREFIX", "Kind", "MetricSpec", "specs_of"]
+
+PREFIX = "tidewire_"
+"""Begins every name that is exposed."""
 
 EVERY_SERVICE = "every"
 """The service of what each of them counts."""
@@ -23,7 +27,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """``name`` goes without the ``tidewire_`` prefix; ``labels`` maps a label to all values it may take."""
+    """``name`` goes without `PREFIX`; ``labels`` maps a label to all values it may take.
+
+    ``help`` is exposed; ``note`` is what docs/metrics.md adds: exactly how it is measured, where that matters.
+    """
 
     name: str
     kind: Kind
@@ -31,6 +38,22 @@ class MetricSpec:
     service: str
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     buckets: Sequence[float] = ()
+    note: str = ""
+
+    @property
+    def unit(self) -> str:
+        """What one of it is; empty where it counts what its name says."""
+        if self.help.startswith("1 while "):
+            return "0 or 1"
+        return next((unit for unit in ("seconds", "bytes") if unit in self.name.split("_")), "")
+
+    @property
+    def series(self) -> int:
+        """Time series that a scraper stores of it: of a histogram one a bucket, the last without an end, sum and count."""
+        if self.kind is Kind.HISTOGRAM:
+            return len(self.buckets) + 3
+        is_told_of_beginning = self.kind is Kind.COUNTER and bool(self.labels)  # …_created
+        return prod(map(len, self.labels.values())) * (2 if is_told_of_beginning else 1)
 
 
 _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -62,6 +85,8 @@ _HANDSHAKES = (
     "overloaded_memory",
 )
 _RESUMES = tuple(r.value for r in Recovered if r is not Recovered.NONE)
+_RESUME_SOURCES = ("ring", "kafka", "mailbox", "lost")
+_SUBSCRIPTION_STATES = ("attached", "joining", "catching_up", "lagging", "waiting", "paused")
 _PUBLISHED = ("written", "invalid", "too_large", "unavailable", "buffer_full", OTHER)
 _PUSHES = ("answered", "invalid", "too_large", "unavailable", "buffer_full", OTHER)
 _PUSH_DEVICES = ("delivered", "offline", "stale", "limited", "expired")
@@ -97,6 +122,16 @@ _CLOSE_CODES = (*(str(code.value) for code in CloseCode), "1005", "1006", OTHER)
 METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("connections", Kind.GAUGE, "WebSocket connections that are open", "gateway"),
     MetricSpec("subscriptions", Kind.GAUGE, "Subscriptions of all connections", "gateway"),
+    MetricSpec(
+        "subscriptions_by_state",
+        Kind.GAUGE,
+        "Subscriptions to streams, by how they stand to their feed",
+        "gateway",
+        {"state": _SUBSCRIPTION_STATES},
+        note="Counted each second. `attached` get the shared frames; `joining` do from the next flush on; `catching_up` are "
+        "handed what they lack, or wait until that is read from Kafka; `lagging` have a socket that is behind; `waiting` "
+        "need partitions that have not caught up; `paused` are so by the client. Those to `@me` are not counted here.",
+    ),
     MetricSpec("feeds", Kind.GAUGE, "Feeds that at least one subscription shares", "gateway"),
     MetricSpec("partitions_assigned", Kind.GAUGE, "Kafka partitions that are read", "gateway"),
     MetricSpec("events_consumed_total", Kind.COUNTER, "Records read from Kafka", "gateway"),
@@ -130,24 +165,43 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "freshness_seconds",
         Kind.HISTOGRAM,
-        "Age of an event (by its record's timestamp) when its frame was written",
+        "Age of a flush's oldest event (by its record's timestamp) when its frame was written",
         "gateway",
         buckets=_LATENCIES,
+        note="Once a flush, not once a connection. Exemplars (OpenMetrics only) are flushes that carried a sampled event.",
+    ),
+    MetricSpec(
+        "client_freshness_seconds",
+        Kind.HISTOGRAM,
+        "Age that a flush's oldest event had at most when the client's network stack had its frame",
+        "gateway",
+        buckets=_LATENCIES,
+        note="Its age when the pong arrives of a ping that was sent after the frame, on the same connection: whoever answers the "
+        "ping has had the frame before it. So it is an upper bound: too high by the pong's way back and by the time from the "
+        "flush to the ping, of which only those within 0.25 s count. At most one sample a connection and ping "
+        "(`ping_interval`), of the feed that was flushed last; none of subscriptions that are not attached (a client that "
+        "lags shows in `tidewire_subscriptions_by_state`), of `@me`, or of feeds that had nothing to flush just then. "
+        "What the browser does with the frame is not in it.",
     ),
     MetricSpec(
         "flush_seconds",
         Kind.HISTOGRAM,
-        "Time to encode a feed's batch and write it to its connections",
+        "Time to encode a feed's batch and begin to write it to its connections",
         "gateway",
         buckets=_WORK,
+        note="The writes that follow in later turns of the loop are not in it. Exemplars as for `tidewire_freshness_seconds`.",
     ),
     MetricSpec("batch_events", Kind.HISTOGRAM, "Events in a batch", "gateway", buckets=_SIZES),
     MetricSpec(
         "resumes_total",
         Kind.COUNTER,
-        "Subscriptions that handed back a position, by what became of it",
+        "Subscriptions that handed back a position, by what became of it and where what they lacked came from",
         "gateway",
-        {"outcome": _RESUMES},
+        {"outcome": _RESUMES, "source": _RESUME_SOURCES},
+        note="`outcome` is docs/protocol.md's `recovered`. `source`: `lost` where some of what was lacking is gone (every `gap`); "
+        "else `mailbox` for `@me`; else `kafka` where some of it has to be read again; else `ring`, the node's memory "
+        "(also where nothing was lacking). Counted once the node can tell: for one that was answered while its partitions "
+        "were still loading that is when they have loaded.",
     ),
     MetricSpec(
         "backfills_total",
@@ -233,6 +287,17 @@ METRICS: tuple[MetricSpec, ...] = (
         Kind.GAUGE,
         "Records between the reader and the end of all assigned partitions",
         "gateway",
+        note="Measured every 10 s; the last value stays while the broker does not answer.",
+    ),
+    MetricSpec(
+        "consumer_lag_seconds",
+        Kind.GAUGE,
+        "Time that a record has at most been there unread, of the partition where that is longest; 0 where none is unread",
+        "gateway",
+        note="Of a partition with unread records (`tidewire_consumer_lag_records`): the time since the node was last known to have "
+        "read all there was, or since it began to read the partition; or the age of the last record read (by its timestamp, "
+        "where the node still holds it), if that is less. Measured every 10 s: one quiet record that arrives with the "
+        "measurement may show as up to 10 s; the last value stays while the broker does not answer.",
     ),
     MetricSpec(
         "ping_rtt_seconds",
@@ -243,6 +308,12 @@ METRICS: tuple[MetricSpec, ...] = (
     ),
     MetricSpec(
         "lease_held", Kind.GAUGE, "1 while the node may deliver from its inbox, else 0", "gateway"
+    ),
+    MetricSpec(
+        "kafka_away",
+        Kind.GAUGE,
+        "1 while the broker does not answer the node's reader and clients are told that they are stale, else 0",
+        "gateway",
     ),
     MetricSpec(
         "leases_lost_total",
@@ -475,6 +546,13 @@ METRICS: tuple[MetricSpec, ...] = (
         "router",
     ),
     MetricSpec(
+        "router_traced_messages_total",
+        Kind.COUNTER,
+        "Sampled messages that were followed, and those that were not because there were too many",
+        "router",
+        {"outcome": ("traced", "capped")},
+    ),
+    MetricSpec(
         "router_waiting_messages",
         Kind.GAUGE,
         "Messages that wait for the registry, since nothing is known of their users",
@@ -498,3 +576,8 @@ METRICS: tuple[MetricSpec, ...] = (
         buckets=_SIZES,
     ),
 )
+
+
+def specs_of(service: str) -> tuple[MetricSpec, ...]:
+    """What a process of ``service`` (``gateway``, ``publisher``) counts, in the table's order."""
+    return tuple(spec for spec in METRICS if spec.service in {service, EVERY_SERVICE})

@@ -15,12 +15,11 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics import MetricWrapperBase
 
 from .._version import __version__
-from .metric_table import EVERY_SERVICE, METRICS, OTHER, Kind, MetricSpec
+from .metric_table import OTHER, PREFIX, Kind, MetricSpec, specs_of
 from .tallies import Histogram, Tally
 
 __all__ = ["Metrics", "create_metrics", "label_or_other"]
 
-_PREFIX = "tidewire_"
 _Labels = tuple[tuple[str, str], ...]
 _Child = MetricWrapperBase | Tally | Histogram
 
@@ -39,7 +38,7 @@ class Metrics:
         for spec in specs:
             self._declare(spec)
         build = Gauge(
-            f"{_PREFIX}build_info",
+            f"{PREFIX}build_info",
             "What runs here",
             ["service", "version"],
             registry=self._registry,
@@ -58,6 +57,7 @@ class Metrics:
         return cast("Tally", self._children[Kind.COUNTER, name, ()])
 
     def gauge(self, name: str) -> Gauge:
+        """A gauge without labels."""
         return cast("Gauge", self._children[Kind.GAUGE, name, ()])
 
     def histogram(self, name: str) -> Histogram:
@@ -65,27 +65,37 @@ class Metrics:
 
     def counters(self, name: str, label: str) -> dict[str, Counter]:
         """All children of a counter with one label, by the label's value."""
-        return {
-            labels[0][1]: cast("Counter", child)
-            for (kind, owner, labels), child in self._children.items()
-            if kind is Kind.COUNTER and owner == name and [k for k, _ in labels] == [label]
-        }
+        children = self._by_value(Kind.COUNTER, name, label)
+        return {value: cast("Counter", child) for value, child in children.items()}
+
+    def gauges(self, name: str, label: str) -> dict[str, Gauge]:
+        """All children of a gauge with one label, by the label's value."""
+        children = self._by_value(Kind.GAUGE, name, label)
+        return {value: cast("Gauge", child) for value, child in children.items()}
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """The exposition that an ``Accept`` header asks for, and its content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
+    def _by_value(self, kind: Kind, name: str, label: str) -> dict[str, _Child]:
+        return {
+            labels[0][1]: child
+            for (of_kind, owner, labels), child in self._children.items()
+            if of_kind is kind and owner == name and [k for k, _ in labels] == [label]
+        }
+
     def _declare(self, spec: MetricSpec) -> None:
-        name = _PREFIX + spec.name
-        if spec.kind is Kind.COUNTER and spec.labels:
-            counter = Counter(name, spec.help, list(spec.labels), registry=self._registry)
-            for values in product(*spec.labels.values()):
-                labels = tuple(sorted(zip(spec.labels, values, strict=True)))
-                self._children[spec.kind, spec.name, labels] = counter.labels(*values)
-        else:
-            assert not spec.labels, "only counters have labels"
+        name = PREFIX + spec.name
+        if not spec.labels:
             self._children[spec.kind, spec.name, ()] = self._unlabelled(spec, name)
+            return
+        assert spec.kind is not Kind.HISTOGRAM, "a histogram has no labels"
+        make = Counter if spec.kind is Kind.COUNTER else Gauge
+        family = make(name, spec.help, list(spec.labels), registry=self._registry)
+        for values in product(*spec.labels.values()):
+            labels = tuple(sorted(zip(spec.labels, values, strict=True)))
+            self._children[spec.kind, spec.name, labels] = family.labels(*values)
 
     def _unlabelled(self, spec: MetricSpec, name: str) -> _Child:
         if spec.kind is Kind.GAUGE:
@@ -100,8 +110,7 @@ class Metrics:
 
 def create_metrics(service: str) -> Metrics:
     """The metrics of one process of ``service`` (``gateway``, ``publisher``), in a registry of their own."""
-    specs = tuple(spec for spec in METRICS if spec.service in {service, EVERY_SERVICE})
-    return Metrics(service, specs)
+    return Metrics(service, specs_of(service))
 
 
 def label_or_other(children: dict[str, Counter], value: str) -> Counter:

@@ -70,8 +70,8 @@ def flush_claims_more_than_was_read(patch: Patch) -> None:
 def shared_frame_goes_to_the_detached(patch: Patch) -> None:
     begin = fanout._Job.__init__
 
-    def init(job: Any, feed: Feed, *rest: Any) -> None:
-        begin(job, feed, *rest)
+    def init(job: Any, feed: Feed, *rest: Any, **named: Any) -> None:
+        begin(job, feed, *rest, **named)
         job.waiting = iter(list(feed.members()))
 
     def write_if_it_can_take_it(job: Any, subscriptions: Iterable[Subscription]) -> int:
@@ -92,8 +92,8 @@ def shared_frame_goes_to_the_detached(patch: Patch) -> None:
 def slow_subscription_stands_after_the_flush_it_missed(patch: Patch) -> None:
     begin = fanout._Job.__init__
 
-    def init(job: Any, feed: Feed, *rest: Any) -> None:
-        begin(job, feed, *rest)
+    def init(job: Any, feed: Feed, *rest: Any, **named: Any) -> None:
+        begin(job, feed, *rest, **named)
         job.prior = feed.sent_position()
 
     patch.setattr(fanout._Job, "__init__", init)

@@ -162,6 +162,17 @@ def test_peer_that_answers_lives_and_its_round_trip_is_known() -> None:
     assert heartbeat.round_trip == 0.25
 
 
+def test_pong_tells_how_old_what_was_written_before_its_ping_is_by_then() -> None:
+    heartbeat = Heartbeat(3)
+    heartbeat.beat(b"0", 100.0, 99.0)
+    heartbeat.beat(b"1", 125.0)
+    heartbeat.beat(b"2", 150.0, 149.5)
+    told = []
+    for nonce, at in ((b"0", 125.5), (b"1", 126.0), (b"2", 150.25)):
+        told.append((heartbeat.pong(nonce, at), heartbeat.age))
+    assert told == [(25.5, 26.5), (1.0, None), (0.25, 0.75)]
+
+
 def test_peer_that_never_answers_is_dead_after_the_limit() -> None:
     heartbeat = Heartbeat(2)
     beats = [heartbeat.beat(b"%d" % n, 0.0) for n in range(3)]

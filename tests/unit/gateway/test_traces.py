@@ -82,8 +82,10 @@ def test_one_trace_goes_from_the_producer_through_reading_to_the_frame() -> None
     traced.flow()
     [process], [push] = traced.spans("process prices"), traced.spans("push prices")
     assert process.context.trace_id == push.context.trace_id == 0xABC
-    assert process.parent is not None and process.parent.span_id == 0xABC + 1
-    assert push.parent is not None and push.parent.span_id == process.context.span_id
+    assert process.parent is not None
+    assert process.parent.span_id == 0xABC + 1
+    assert push.parent is not None
+    assert push.parent.span_id == process.context.span_id
     assert [link.context.span_id for link in push.links] == [process.context.span_id]
     assert (process.kind, push.kind) == (SpanKind.CONSUMER, SpanKind.PRODUCER)
     assert client.traceparents == [traceparent(0xABC, push.context.span_id)]
@@ -219,6 +221,17 @@ def test_an_entity_that_is_followed_counts_as_sampled_until_it_is_not() -> None:
     traced.publish("k")
     traced.flow()
     assert len(traced.told) == 1
+
+
+def test_an_entity_that_is_followed_is_told_of_whatever_the_sampler_says() -> None:
+    traced = Traced(sampler=ALWAYS_OFF)
+    traced.connect()
+    traced.traces.followed_in("s").add("k")
+    traced.publish("k")
+    traced.publish("other", headers(0xABC))
+    traced.flow()
+    assert [one["key"] for told in traced.told for one in told["sampled"]] == ["k"]
+    assert not traced.spans("process prices")
 
 
 def test_cloudevents_carry_their_trace_in_an_extension() -> None:

@@ -5,12 +5,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as openmetrics_families,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from tidewire.protocol.codes import ErrorCode
-from tidewire.telemetry.metric_table import METRICS, Kind
+from tidewire.telemetry.metric_table import EVERY_SERVICE, METRICS, PREFIX, Kind, specs_of
 from tidewire.telemetry.metrics import create_metrics, label_or_other
 from tidewire.telemetry.tallies import Histogram
+
+SERVICES = sorted({spec.service for spec in METRICS} - {EVERY_SERVICE})
+MOST_SERIES = 400
+"""Of one process, so that a fleet of hundreds is no burden to a scraper."""
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 def samples(metrics_text: bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -109,3 +118,68 @@ def test_a_scraper_that_asks_for_openmetrics_gets_it() -> None:
     text, content_type = create_metrics("gateway").render("application/openmetrics-text")
     assert content_type.startswith("application/openmetrics-text")
     assert text.endswith(b"# EOF\n")
+
+
+def test_labels_have_few_values_that_stand_in_the_table() -> None:
+    for spec in METRICS:
+        assert not (spec.labels and spec.kind is Kind.HISTOGRAM)
+        for label, values in spec.labels.items():
+            assert re.fullmatch(r"[a-z]+", label)
+            assert isinstance(values, tuple)
+            assert 1 < len(set(values)) == len(values) <= 20
+            assert all(re.fullmatch(r"[a-z0-9_]+", value) for value in values)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_process_has_as_many_series_as_the_table_says_and_no_more(service: str) -> None:
+    text = create_metrics(service).render()[0].decode()
+    shown = [line for line in text.splitlines() if line.startswith(PREFIX)]
+    build_info = 1
+    expected = sum(spec.series for spec in specs_of(service)) + build_info
+    assert len(shown) == expected <= MOST_SERIES, shown
+
+
+def test_a_gauge_may_have_a_label() -> None:
+    metrics = create_metrics("gateway")
+    states = metrics.gauges("subscriptions_by_state", "state")
+    states["lagging"].set(3)
+    shown = samples(metrics.render()[0])
+    found = {
+        dict(labels)["state"]: value
+        for (name, labels), value in shown.items()
+        if name == "tidewire_subscriptions_by_state"
+    }
+    assert found == {**dict.fromkeys(states, 0.0), "lagging": 3.0}
+
+
+def test_a_bucket_keeps_the_last_observation_of_a_trace_for_openmetrics_alone() -> None:
+    metrics = create_metrics("gateway")
+    freshness = metrics.histogram("freshness_seconds")
+    freshness.observe(0.02)
+    freshness.observe(0.011, "0" * 31 + "1")
+    freshness.observe(0.012, TRACE_ID)
+    freshness.observe(0.013)
+    freshness.observe(500.0, "0" * 31 + "2")
+    lines = metrics.render(OPENMETRICS)[0].decode().splitlines()
+    traced = [line for line in lines if "trace_id" in line]
+    assert len(traced) == 2
+    name = "tidewire_freshness_seconds_bucket"
+    assert traced[0].startswith(f'{name}{{le="0.025"}} 4.0 # {{trace_id="{TRACE_ID}"}} 0.012 ')
+    assert traced[1].startswith(f'{name}{{le="+Inf"}} 5.0 # {{trace_id="{"0" * 31}2"}} 500.0 ')
+    assert b"trace_id" not in metrics.render()[0]
+
+
+def test_openmetrics_with_exemplars_can_be_parsed() -> None:
+    metrics = create_metrics("gateway")
+    metrics.histogram("flush_seconds").observe(0.0002, TRACE_ID)
+    text = metrics.render(OPENMETRICS)[0].decode()
+    families = openmetrics_families(text)  # type: ignore[no-untyped-call] # untyped in the library
+    exemplars = [
+        sample.exemplar
+        for family in families
+        for sample in family.samples
+        if sample.exemplar is not None
+    ]
+    [exemplar] = exemplars
+    assert (exemplar.labels, exemplar.value) == ({"trace_id": TRACE_ID}, 0.0002)
+    assert exemplar.timestamp is not None
