@@ -1,10 +1,11 @@
-"""Fixtures of every test: brokers that start when the first test asks for one."""
+"""Of every test: brokers that start when the first one asks for them, and ears for what must not be logged."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from harness.heard import HEARD
 from harness.names import unique
 from tidewire.dev.brokers import apache_kafka, embedded_broker
 
@@ -14,6 +15,34 @@ settings.load_profile("tidewire")
 
 BROKER_FIXTURES = frozenset({"embedded_kafka", "real_kafka"})
 BROKER_TEST_TIMEOUT = 120.0
+
+
+def pytest_configure() -> None:
+    HEARD.begin()
+
+
+def pytest_unconfigure() -> None:
+    HEARD.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test fails at its end where anything logged meanwhile gives away a token or a payload."""
+    report = yield
+    if call.when != "teardown":
+        return report
+    for name, text in report.sections:
+        if "stderr" in name:
+            HEARD.hear_text(f"a process that shares stderr with the tests ({name})", text)
+    leaks = "\n".join(map(str, HEARD.take_leaks()))
+    if leaks and report.passed:
+        report.outcome = "failed"
+        report.longrepr = f"logs give away what they must not:\n{leaks}"
+    elif leaks:
+        report.sections.append(("Leaks in logs", leaks))
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,7 +15,8 @@ from tidewire.config.settings import load_settings
 from tidewire.config.streams_file import load_streams
 from tidewire.errors import TidewireError
 from tidewire.identity.keys import load_key
-from tidewire.kafka.ports import RecordReader
+from tidewire.kafka.ports import RecordReader, RecordWriter
+from tidewire.kafka.settings import KafkaSettings
 from tidewire.telemetry.logging import configure_logging
 
 from .processes.errors import UnusableNodeError
@@ -103,6 +104,7 @@ def _prepare_one(
             reader=lambda: ConfluentReader(kafka),
             admin=lambda: ConfluentAdmin(kafka),
             targeted=_targeted(settings, lambda: ConfluentReader(kafka)),
+            writer=lambda: _writer(kafka),
         ),
     )
     public = held.enter_context(
@@ -117,6 +119,12 @@ def _prepare_one(
         uvloop.run(serve(fitted, app, public, internal, is_one_of_several=is_one_of_several))
 
     return serve_node
+
+
+def _writer(kafka: KafkaSettings) -> RecordWriter:
+    from tidewire.kafka.aiokafka_clients import AiokafkaWriter  # only the console needs it
+
+    return AiokafkaWriter(kafka)
 
 
 def _targeted(

@@ -13,10 +13,11 @@ from tidewire import __version__
 from tidewire.config.streams_file import load_streams
 from tidewire.identity.keys import load_key
 from tidewire.identity.tokens import TokenVerifier
-from tidewire.kafka.ports import RecordReader, TopicAdmin
+from tidewire.kafka.ports import RecordReader, RecordWriter, TopicAdmin
 from tidewire.telemetry.metrics import create_metrics
 from tidewire.telemetry.tracing import Tracing, configure_tracing
 
+from .console.compose import Console
 from .core.history import History
 from .daemon_call import call_in_daemon_thread
 from .drain import Drain
@@ -41,12 +42,14 @@ _GENERATION_0 = 50_000
 class Clients:
     """The clients that a node uses; made when it starts.
 
-    ``targeted`` is given the URL of the node's internal port; None where there are no messages to users.
+    ``targeted`` is given the URL of the node's internal port; None where there are no messages to users. ``writer`` is
+    asked for where the console is on.
     """
 
     reader: Callable[[], RecordReader]
     admin: Callable[[], TopicAdmin]
     targeted: Callable[[str], TargetedParts] | None = None
+    writer: Callable[[], RecordWriter] | None = None
 
 
 def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
@@ -57,7 +60,10 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
     served = mounts_of(settings.static)
     instruments = Instruments(create_metrics("gateway"))
     tracing = configure_tracing("gateway", settings.node, on_spans=instruments.spans)
-    traces = _event_traces(settings, tracing, instruments)
+    console = _console(settings, clients)
+    traces = _event_traces(settings, tracing, console, instruments)
+    if console is not None:
+        streams = {**streams, **console.streams}
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -91,6 +97,9 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
             on_moving=lambda: _call(app.state.stop_listening),
         )
         app.state.drain = drain
+        if console is not None:
+            assert traces is not None
+            console.begin(node, traces, streams, app.state.internal_url)
         tasks = [asyncio.create_task(node.run()), asyncio.create_task(drain.run())]
         for task in tasks:
             task.add_done_callback(lambda done: _stop(app, done))
@@ -101,6 +110,8 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            if console is not None:
+                await console.end()
             await _close(admin.close)
             if tracing is not None:
                 await _close(tracing.close)
@@ -119,30 +130,18 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
     app.state.stop_listening = None
     app.state.internal_url = ""
     app.state.drain = None
+    app.state.console = console
     return app
 
 
 def create_internal_app(public: FastAPI) -> FastAPI:
-    """Health, metrics and drain, for the internal port."""
+    """Health, metrics, drain and, where it is on, the console, for the internal port."""
     app = FastAPI(
         title="Tidewire gateway, internal", version=__version__, docs_url=None, redoc_url=None
     )
     metrics = public.state.instruments.metrics
 
-    @app.get("/healthz", summary="The event loop turns")
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/startupz", summary="Started")
-    async def startupz(response: Response) -> dict[str, str]:
-        return _answer(response, "starting" if public.state.node is None else "started")
-
-    @app.get(
-        "/readyz",
-        summary="Started, not draining, not overloaded; nothing of Kafka, whose outage concerns all nodes alike",
-    )
-    async def readyz(response: Response) -> dict[str, str]:
-        return _answer(response, _readiness(public.state.node))
+    _add_health(app, public)
 
     @app.post(
         "/internal/drain",
@@ -171,17 +170,47 @@ def create_internal_app(public: FastAPI) -> FastAPI:
         body, content_type = metrics.render(request.headers.get("accept", ""))
         return Response(body, media_type=content_type)
 
+    if public.state.console is not None:
+        public.state.console.serve_on(app)
     return app
 
 
+def _add_health(app: FastAPI, public: FastAPI) -> None:
+    @app.get("/healthz", summary="The event loop turns")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/startupz", summary="Started")
+    async def startupz(response: Response) -> dict[str, str]:
+        return _answer(response, "starting" if public.state.node is None else "started")
+
+    @app.get(
+        "/readyz",
+        summary="Started, not draining, not overloaded; nothing of Kafka, whose outage concerns all nodes alike",
+    )
+    async def readyz(response: Response) -> dict[str, str]:
+        return _answer(response, _readiness(public.state.node))
+
+
+def _console(settings: GatewaySettings, clients: Clients) -> Console | None:
+    if not settings.console:
+        return None
+    assert clients.writer is not None
+    return Console(settings, clients.writer())
+
+
 def _event_traces(
-    settings: GatewaySettings, tracing: Tracing | None, instruments: Instruments
+    settings: GatewaySettings,
+    tracing: Tracing | None,
+    console: Console | None,
+    instruments: Instruments,
 ) -> EventTraces | None:
-    if tracing is None:
+    """None where nobody wants to know what becomes of sampled events."""
+    if tracing is None and console is None:
         return None
     return EventTraces(
-        tracer=tracing.tracer,
-        flows=None,
+        tracer=None if tracing is None else tracing.tracer,
+        flows=None if console is None else console.flows.offer,
         most_per_second=settings.trace_limit,
         node=settings.node,
         instruments=instruments,

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from tidewire.config.streams import Stream
+from tidewire.config.streams import Stream, is_reserved
 from tidewire.identity.errors import InvalidTokenError
 from tidewire.identity.tokens import Identity, TokenVerifier
 from tidewire.kafka.ports import RecordReader, TopicAdmin
-from tidewire.protocol.frames import Subscribe, Unsubscribe, UpdateSubscription
+from tidewire.protocol.frames import Subscribe
 
 from .backfills import Backfills
 from .core.admission import Load, Overload, overload_of
@@ -22,6 +22,7 @@ from .core.limits import Limits
 from .core.patience import Patience
 from .delivery import Delivery
 from .fanout import Fanout
+from .host import Performer, Request
 from .ingest import Ingest
 from .instruments import Instruments
 from .known_tokens import KnownTokens
@@ -29,7 +30,7 @@ from .membership import Membership
 from .one_off import OneOffReads
 from .reader import PartitionReader
 from .sweep import Sweep
-from .targeted.mail import CHANNEL, Mail
+from .targeted.mail import CHANNEL
 from .targeted.service import Targeted, TargetedParts
 from .topologies import TopicChange, Topologies
 from .traces import EventTraces
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Node"]
 
-_Request = Subscribe | UpdateSubscription | Unsubscribe
 _EVENT_ENVELOPE = 4096
 """Room that a frame keeps beside its largest event."""
 
@@ -77,7 +77,7 @@ class Node:
         self._tokens = None if verifier is None else KnownTokens(verifier)
         self._loop = asyncio.get_running_loop()
         self._streams = streams
-        index = FeedIndex(max_window_bytes=limits.max_frame_out // 2)
+        self.feeds = index = FeedIndex(max_window_bytes=limits.max_frame_out // 2)
         self._demand = demand = Demand(linger)
         demand_changed = asyncio.Event()
         fanout = Fanout(self._loop, instruments, max_frame=limits.max_frame_out, traces=traces)
@@ -153,6 +153,7 @@ class Node:
                 is_draining=lambda: self.is_draining,
                 limits=limits,
                 instruments=instruments,
+                traces=traces,
             )
 
     async def run(self) -> None:
@@ -161,15 +162,24 @@ class Node:
             tasks.create_task(self._reader.run())
             tasks.create_task(self._backfills.run())
             tasks.create_task(self._topologies.watch())
-            tasks.create_task(self._vitals.watch())
+            tasks.create_task(self._vitals.watch(self.delivery.count_subscriptions))
             tasks.create_task(self.sweep.run())
             if self.targeted is not None:
                 tasks.create_task(self.targeted.run())
 
     @property
+    def handshakes(self) -> int:
+        """Connections that have had no `welcome` yet."""
+        return len(self._unwelcomed)
+
+    @property
     def is_draining(self) -> bool:
         """Whether the node is about to end: nobody should be sent here any more."""
         return self.drain_stage is not DrainStage.SERVING
+
+    def identify(self, token: str | None) -> Identity | None:
+        """Whom a connection speaks for, None an anonymous one; raises ``IdentityError``."""
+        return None if token is None else self.verify(token)
 
     def verify(self, token: str) -> Identity:
         """Whom a token speaks for; raises ``IdentityError``."""
@@ -183,7 +193,7 @@ class Node:
         """Why nobody new is accepted; None where somebody is."""
         load = Load(
             connections=len(self.connections),
-            handshakes=len(self._unwelcomed),
+            handshakes=self.handshakes,
             loop_lag=self._vitals.loop_lag,
             memory=self._vitals.memory,
             is_moving=self.drain_stage is DrainStage.MOVING,
@@ -210,7 +220,7 @@ class Node:
         self.instruments.connections.set(len(self.connections))
         self.instruments.closed(code)
 
-    def performer(self, connection: "Connection", request: _Request) -> "Delivery | Mail":
+    def performer(self, connection: "Connection", request: Request) -> Performer:
         """Who carries a request out: the streams' delivery, or that of `@me`."""
         if self.targeted is None:
             return self.delivery
@@ -240,7 +250,9 @@ class Node:
 
     def _learned(self, stream: str) -> None:
         topology = self._topologies.by_stream[stream]
-        followed = None if self._traces is None else self._traces.followed_in(stream)
+        followed = None
+        if self._traces is not None and not is_reserved(stream):  # those tell of traces themselves
+            followed = self._traces.followed_in(stream)
         most = self.limits.max_frame_out - _EVENT_ENVELOPE
         decoder = Decoder(self._streams[stream], most, followed)
         self._ingest.add_stream(stream, topology, decoder)

@@ -12,14 +12,15 @@ import orjson
 import uvicorn
 from fastapi import FastAPI
 
+from tidewire import __version__
 from tidewire.config.listening import url_of
 from tidewire.telemetry.logging import get_logger
 
 from .app import create_internal_app
-from .handshake import AdoptableProtocol, PublicHttp
+from .handshake import AdoptableProtocol, PublicHttp, UpgradingHttp
 from .settings import GatewaySettings
 
-__all__ = ["Server", "public_config", "serve"]
+__all__ = ["Server", "internal_config", "public_config", "serve"]
 
 _BACKLOG = 2048
 _SHUTDOWN_TIMEOUT = 3
@@ -70,23 +71,32 @@ async def serve(
     public_server = Server(
         public_config(app, settings), lambda: _announce(settings, public, internal)
     )
-    internal_server = Server(_internal_config(create_internal_app(app)))
+    internal_server = Server(internal_config(create_internal_app(app), settings))
+
+    reason = "drained"
 
     def stop() -> None:
         public_server.should_exit = True
 
+    def interrupt(by: signal.Signals) -> None:
+        nonlocal reason
+        reason = by.name
+        stop()
+
     loop = asyncio.get_running_loop()
 
     def drain() -> None:
+        nonlocal reason
+        reason = signal.SIGTERM.name
         if not is_one_of_several:
-            loop.add_signal_handler(signal.SIGTERM, stop)
+            loop.add_signal_handler(signal.SIGTERM, interrupt, signal.SIGTERM)
         if app.state.drain is None:
             stop()
         else:
             app.state.drain.begin()
 
     loop.add_signal_handler(signal.SIGTERM, drain)
-    loop.add_signal_handler(signal.SIGINT, stop)
+    loop.add_signal_handler(signal.SIGINT, interrupt, signal.SIGINT)
     app.state.stop = stop
     app.state.internal_url = url_of(internal)
     if is_one_of_several:
@@ -98,6 +108,7 @@ async def serve(
         internal_server.should_exit = True
         await internal_task
     failure: BaseException | None = app.state.failure
+    _log.info("stopped", reason=reason if failure is None else repr(failure))
     if failure is not None:
         raise failure
 
@@ -120,12 +131,16 @@ def public_config(app: FastAPI, settings: GatewaySettings) -> uvicorn.Config:
     )
 
 
-def _internal_config(app: FastAPI) -> uvicorn.Config:
+def internal_config(app: FastAPI, settings: GatewaySettings) -> uvicorn.Config:
+    """WebSockets are for the console."""
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=UpgradingHttp if settings.console else "httptools",
         loop="uvloop",
-        ws="none",
+        ws=AdoptableProtocol if settings.console else "none",
+        ws_max_size=settings.limits.max_frame_in,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -136,7 +151,7 @@ def _internal_config(app: FastAPI) -> uvicorn.Config:
 def _announce(settings: GatewaySettings, public: socket.socket, internal: socket.socket) -> None:
     """Say where we are: in the log, and to the program that started us."""
     http, inside = url_of(public), url_of(internal)
-    _log.info("listening", http=http, internal=inside)
+    _log.info("listening", http=http, internal=inside, version=__version__)
     if settings.ready_json:
         ready = {
             "event": "ready",

@@ -143,6 +143,10 @@ class GatewaySettings(ServiceSettings):
         default=100,
         description="sampled events followed a second; further ones count as not sampled",
     )
+    console: bool = Field(
+        default=False,
+        description="the console on the internal port, and the streams of the system itself",
+    )
     limits: LimitSettings = LimitSettings()
     targeted: TargetedSettings = TargetedSettings()
 

@@ -83,8 +83,7 @@ class EventTraces:
         self._instruments.traced("traced")
         event.taken_ns = now
         if self._tracer is None:
-            trace_id = random.getrandbits(128) if event.parent is None else event.parent.trace_id
-            event.span = TraceParent(trace_id, random.getrandbits(64) or 1)
+            event.span = _place_in(event.parent)
             return None
         span = self._tracer.start_span(
             f"{operation} {topic}",
@@ -101,10 +100,22 @@ class EventTraces:
             },
             start_time=now,
         )
-        if not span.is_recording():
-            return None
-        event.span = _place_of(span)
-        return span.end
+        if span.is_recording():
+            event.span = _place_of(span)
+            return span.end
+        if event.parent is None and self._flows is not None:
+            event.span = _place_in(None)  # it is followed by somebody's wish, not by the sampler's
+        return None
+
+    def arrived(self, event: SampledEvent) -> None:
+        """The event came by a call, not in a record: whoever called has its span."""
+        now = self._wall_ns()
+        if self._allowance.take(now / 1e9):
+            self._instruments.traced("capped")
+            return
+        self._instruments.traced("traced")
+        event.taken_ns = now
+        event.span = event.parent
 
     def push(
         self, events: Sequence[SampledEvent], to: Destination, carried: int, coalesced: int
@@ -121,7 +132,7 @@ class EventTraces:
         if span is None:
             newest = followed[-1].span
             assert newest is not None
-            place = TraceParent(newest.trace_id, random.getrandbits(64) or 1)
+            place = _place_in(newest)
         else:
             place = _place_of(span)
         told = None
@@ -145,6 +156,8 @@ class EventTraces:
         cut = max(0, len(events) - MOST_LINKS)
         if cut:
             self._instruments.links_cut.inc(cut)
+        newest = events[-1].span
+        assert newest is not None
         attributes: dict[str, str | int] = {
             "messaging.system": "tidewire",
             "messaging.operation.name": "push",
@@ -159,7 +172,7 @@ class EventTraces:
         }
         span = self._tracer.start_span(
             f"push {to.topic}",
-            context=_context_of(events[-1].span),
+            context=_context_of(newest),
             kind=SpanKind.PRODUCER,
             attributes=attributes,
             links=[Link(_span_context(one.span)) for one in events[cut:] if one.span is not None],
@@ -225,7 +238,18 @@ def _told_event(event: SampledEvent) -> dict[str, Any]:
         "offset": event.offset,
         "ts_ms": event.ts_ms,
         "taken_at_ms": event.taken_ns / 1e6,
+        **({} if event.routed_ms is None else {"routed_at_ms": event.routed_ms}),
     }
+
+
+def _new_id(bits: int) -> int:
+    return random.getrandbits(bits) or 1  # 0 is no id
+
+
+def _place_in(parent: TraceParent | None) -> TraceParent:
+    """Ids for a span that is not recorded: in the parent's trace, or in a new one."""
+    trace_id = _new_id(128) if parent is None else parent.trace_id
+    return TraceParent(trace_id, _new_id(64))
 
 
 def _context_of(parent: TraceParent | None) -> Context:

@@ -1,8 +1,10 @@
 """``python -m tidewire_publisher``: settings from the environment, exit code 2 when they are wrong."""
 
+import os
+import socket
 import sys
 
-from tidewire.config.listening import bind
+from tidewire.config.listening import bind, url_of
 from tidewire.config.settings import load_settings
 from tidewire.config.streams_file import load_streams
 from tidewire.errors import TidewireError
@@ -12,6 +14,8 @@ from tidewire.identity.tokens import TokenVerifier
 from tidewire.kafka.aiokafka_clients import AiokafkaWriter
 from tidewire.targeting.registry_http import HttpRegistry
 from tidewire.telemetry.logging import configure_logging, get_logger
+from tidewire.telemetry.metrics import Metrics, create_metrics
+from tidewire.telemetry.tracing import Tracing, configure_tracing
 
 from .app import create_app
 from .settings import PREFIX, PublisherSettings
@@ -19,14 +23,17 @@ from .settings import PREFIX, PublisherSettings
 __all__ = ["main"]
 
 _UNUSABLE = 2
+_TRACES_TIMEOUT = 1.0
 
 
 def main() -> int:
     """Run the publisher; returns the exit code."""
+    metrics = create_metrics("publisher")
     try:
         settings = load_settings(PublisherSettings)
         streams = load_streams(settings.streams).streams
         key = load_key(settings.token_key_file) if settings.token_key_file else None
+        tracing = _tracing(metrics)
         sock = bind(settings.host, settings.port, f"{PREFIX}PORT")
     except TidewireError as e:
         sys.stderr.write(f"tidewire-publisher: {e}\n")
@@ -43,14 +50,30 @@ def main() -> int:
             verifier=TokenVerifier(key) if key else None,
             writer=AiokafkaWriter(settings.named_kafka),
             registry=_registry(settings),
+            metrics=metrics,
+            tracer=None if tracing is None else tracing.tracer,
+            record_writer=AiokafkaWriter(settings.named_kafka) if settings.console else None,
+            url=url_of(sock),
         )
-        serve(
-            app,
-            sock,
-            shutdown_timeout=settings.shutdown_timeout,
-            is_ready_told=settings.ready_json,
-        )
+        try:
+            serve(
+                app,
+                sock,
+                shutdown_timeout=settings.shutdown_timeout,
+                is_ready_told=settings.ready_json,
+            )
+        finally:
+            if tracing is not None:
+                tracing.close_within(_TRACES_TIMEOUT)
     return 0
+
+
+def _tracing(metrics: Metrics) -> Tracing | None:
+    spans = metrics.counters("trace_spans_total", "outcome")
+    instance = f"{socket.gethostname()}-{os.getpid()}"
+    return configure_tracing(
+        "publisher", instance, on_spans=lambda outcome, number: spans[outcome].inc(number)
+    )
 
 
 def _registry(settings: PublisherSettings) -> HttpRegistry | None:

@@ -8,14 +8,19 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from httpx import AsyncBaseTransport, AsyncClient, Limits
+from opentelemetry.trace import Tracer
 from starlette.exceptions import HTTPException
 
 from tidewire import __version__
 from tidewire.config.streams import Stream
 from tidewire.http.answers import problem_response
+from tidewire.http.health import Stage
 from tidewire.identity.tokens import TokenVerifier
 from tidewire.kafka.ports import RecordWriter
 from tidewire.publishing import AsyncPublisher, EventLimits
+from tidewire.publishing.sending import Sends
+from tidewire.system.reporting import Reporting, instance_name
+from tidewire.system.rules import PUBLISHER
 from tidewire.targeting.registry import Registry
 from tidewire.telemetry.metrics import Metrics, create_metrics
 
@@ -28,6 +33,7 @@ from .ingest import EventIngest
 from .openapi import PROBLEM_SCHEMA, TOKEN_SECURITY
 from .push_endpoint import PushEndpoint
 from .pusher import MAX_CALLS, Pusher
+from .reporting import PublisherObserver
 from .routes import Endpoints, Policy
 from .settings import PublisherSettings
 
@@ -45,12 +51,18 @@ def create_app(
     writer: RecordWriter,
     registry: Registry | None = None,
     node_transport: AsyncBaseTransport | None = None,
+    metrics: Metrics | None = None,
+    tracer: Tracer | None = None,
+    record_writer: RecordWriter | None = None,
+    url: str = "",
 ) -> FastAPI:
     """The service; its lifespan connects to Kafka and, at the end, flushes and closes what it was given.
 
-    Without a ``registry`` pushes are refused. ``node_transport`` is how nodes are called; None: HTTP.
+    Without a ``registry`` pushes are refused. ``node_transport`` is how nodes are called; None: HTTP. ``metrics`` None:
+    the application's own. ``tracer`` makes the spans of what is published and pushed. Through ``record_writer``, its own then,
+    it tells the console how it is, and that it answers at ``url``; None: nobody is told.
     """
-    metrics = create_metrics("publisher")
+    metrics = create_metrics("publisher") if metrics is None else metrics
     requests = RequestLimits(
         settings.max_body_bytes, settings.max_event_bytes, settings.max_batch_events
     )
@@ -63,6 +75,7 @@ def create_app(
             targeted_topic=settings.targeted_topic,
             limits=event_limits,
             place_timeout=settings.publish_timeout,
+            tracer=tracer,
         ),
         publish_timeout=settings.publish_timeout,
         close_timeout=settings.shutdown_timeout,
@@ -90,21 +103,36 @@ def create_app(
         requests=requests,
         events=event_limits,
         metrics=metrics,
+        sends=Sends(tracer),
     )
+    reporting = None
+    if record_writer is not None:
+        reporting = Reporting(
+            "publisher",
+            instance_name(settings.instance),
+            url,
+            writer=record_writer,
+            observe=PublisherObserver(metrics, lambda: endpoints.stage).observe,
+            rules=PUBLISHER,
+        )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if reporting is not None:
+            reporting.begin()
         await ingest.start()
-        endpoints.is_ready = True
+        endpoints.stage = Stage.READY
         try:
             yield
         finally:
-            endpoints.is_ready = False
+            endpoints.stage = Stage.DRAINING
             try:
                 await ingest.close()
             finally:
                 if pusher is not None:
                     await pusher.close()
+                if reporting is not None:
+                    await reporting.end()
 
     app = FastAPI(
         title="Tidewire publisher",

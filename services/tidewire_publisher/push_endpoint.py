@@ -13,6 +13,7 @@ from tidewire.http.bearer import check_query
 from tidewire.ingest.user_events import parse_push
 from tidewire.publishing import EventLimits
 from tidewire.publishing.origin import origin_of
+from tidewire.publishing.sending import Sends
 from tidewire.telemetry.metrics import Metrics, label_or_other
 
 from .body import Intake
@@ -25,6 +26,9 @@ from .pusher import Pusher
 from .settings import PREFIX
 
 __all__ = ["PushEndpoint"]
+
+_SYSTEM, _CHANNEL = "tidewire", "@me"
+"""What a push is sent by and to, as traces say it: no topic lies between."""
 
 
 class PushEndpoint:
@@ -40,8 +44,10 @@ class PushEndpoint:
         requests: RequestLimits,
         events: EventLimits,
         metrics: Metrics,
+        sends: Sends,
     ) -> None:
         self._source = source
+        self._sends = sends
         self._pusher = pusher
         self._access = access
         self._intake = intake
@@ -83,9 +89,11 @@ class PushEndpoint:
             [event] = traced((parse_push(body),), request.headers)
             check_may_reach(identity, event.user)
             check_user_sizes((event,), self._requests, is_batch=False)
-            origin = origin_of(self._source)
-            push = push_of(event, origin, round(time.time() * 1000), self._events)
-            devices = await pusher.push(push)
+            with self._sends.begin(_CHANNEL, event.trace, system=_SYSTEM) as send:
+                origin = origin_of(self._source, trace=send.trace)
+                push = push_of(event, origin, round(time.time() * 1000), self._events)
+                send.describe(push.id, len(push.data))
+                devices = await pusher.push(push)
             self._push_time.observe(time.perf_counter() - arrived_at)
         return answer_of(push, devices)
 

@@ -12,8 +12,9 @@ from prometheus_client import Counter
 
 from tidewire.config.streams import Stream
 from tidewire.errors import TidewireError
-from tidewire.http.answers import plain, problem_response
+from tidewire.http.answers import problem_response
 from tidewire.http.bearer import check_query
+from tidewire.http.health import Stage, health_router
 from tidewire.kafka.records import RecordPosition
 from tidewire.publishing import EventLimits
 from tidewire.telemetry.metrics import Metrics, label_or_other
@@ -75,7 +76,7 @@ class Endpoints:
         self._published = metrics.counters("events_published_total", "outcome")
         self._published_to_users = metrics.counters("user_events_published_total", "outcome")
         self._publish_time = metrics.histogram("publish_seconds")
-        self.is_ready = False
+        self.stage = Stage.STARTING
 
     def router(self) -> APIRouter:
         router = APIRouter()
@@ -97,10 +98,7 @@ class Endpoints:
             responses=USER_EVENTS_RESPONSES,
             openapi_extra={"requestBody": USER_EVENTS_BODY, "security": [{"token": []}]},
         )
-        router.add_api_route("/healthz", self.healthz, methods=["GET"], summary="The loop turns")
-        router.add_api_route(
-            "/readyz", self.readyz, methods=["GET"], summary="Started and not shutting down"
-        )
+        router.include_router(health_router(lambda: self.stage))
         router.add_api_route("/metrics", self.metrics, methods=["GET"], include_in_schema=False)
         return router
 
@@ -121,14 +119,6 @@ class Endpoints:
         return await self._answer(
             self._publish_to_user(raw_path, request), self._published_to_users
         )
-
-    async def healthz(self) -> Response:
-        return plain("ok")
-
-    async def readyz(self) -> Response:
-        if self.is_ready:
-            return plain("ready")
-        return plain("not ready", HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def metrics(self, request: Request) -> Response:
         text, content_type = self._metrics.render(request.headers.get("accept", ""))

@@ -33,6 +33,8 @@ class PublisherSettings(ServiceSettings):
     token_key_file: Path | None = None
     dev: bool = False
     ready_json: bool = False
+    console: bool = False
+    instance: str | None = Field(default=None, min_length=1, max_length=200)
     max_event_bytes: int = Field(default=128 * 1024, ge=1)
     max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1)
     max_batch_events: int = Field(default=1000, ge=1, le=100_000)

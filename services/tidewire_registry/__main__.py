@@ -4,10 +4,11 @@ import sys
 import time
 
 from tidewire.config.errors import ConfigError
-from tidewire.config.listening import bind
+from tidewire.config.listening import bind, url_of
 from tidewire.config.settings import load_settings
 from tidewire.errors import TidewireError
 from tidewire.http.serving import serve
+from tidewire.kafka.ports import RecordWriter
 from tidewire.targeting.redis_urls import connect
 from tidewire.telemetry.logging import configure_logging, get_logger
 
@@ -38,12 +39,23 @@ def main() -> int:
         )
     with sock:
         serve(
-            create_app(settings, store=store),
+            create_app(
+                settings, store=store, record_writer=_record_writer(settings), url=url_of(sock)
+            ),
             sock,
             shutdown_timeout=settings.shutdown_timeout,
             is_ready_told=settings.ready_json,
         )
     return 0
+
+
+def _record_writer(settings: RegistrySettings) -> RecordWriter | None:
+    kafka = settings.console_kafka
+    if kafka is None:
+        return None
+    from tidewire.kafka.aiokafka_clients import AiokafkaWriter  # only the console needs it
+
+    return AiokafkaWriter(kafka)
 
 
 def _store(settings: RegistrySettings) -> RegistryStore:

@@ -13,8 +13,12 @@ from starlette.exceptions import HTTPException
 from tidewire import __version__
 from tidewire.config.explain import explain
 from tidewire.http.answers import problem_response
+from tidewire.http.health import Stage
 from tidewire.http.serving import end_with
 from tidewire.ingest.errors import FieldProblem
+from tidewire.kafka.ports import RecordWriter
+from tidewire.system.reporting import Reporting, instance_name
+from tidewire.system.rules import REGISTRY
 from tidewire.targeting.errors import StoreUnavailableError
 from tidewire.telemetry.logging import get_logger
 from tidewire.telemetry.metrics import create_metrics
@@ -26,6 +30,7 @@ from .instruments import Instruments
 from .models import field_name
 from .node_calls import NodeCalls
 from .openapi import openapi_of
+from .reporting import RegistryObserver
 from .routes import router_of
 from .settings import RegistrySettings
 from .stores.port import RegistryStore
@@ -40,12 +45,17 @@ def create_app(
     *,
     store: RegistryStore,
     node_transport: httpx.AsyncBaseTransport | None = None,
+    record_writer: RecordWriter | None = None,
+    url: str = "",
 ) -> FastAPI:
     """The service; it owns ``store`` and closes it at the end; ``node_transport`` is how nodes are called.
 
+    It tells the console how it is through ``record_writer``, its own then, and that it answers at ``url``; None: nobody is told.
+
     Should a task of its own end, it calls ``state.stop`` and leaves the error in ``state.failure``.
     """
-    instruments = Instruments(create_metrics("registry"), settings.slots)
+    metrics = create_metrics("registry")
+    instruments = Instruments(metrics, settings.slots)
     housekeeping = Housekeeping(store, instruments)
     node_calls = NodeCalls(store, instruments, settings.node_timeout, node_transport)
     endpoints = Endpoints(
@@ -55,20 +65,34 @@ def create_app(
         instruments=instruments,
         slots=settings.slots,
     )
+    reporting = None
+    if record_writer is not None:
+        reporting = Reporting(
+            "registry",
+            instance_name(settings.instance),
+            url,
+            writer=record_writer,
+            observe=RegistryObserver(metrics, lambda: endpoints.stage).observe,
+            rules=REGISTRY,
+        )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         keeping = asyncio.create_task(housekeeping.run(), name="housekeeping")
         keeping.add_done_callback(lambda ended: end_with(app, ended))
-        endpoints.is_ready = True
+        if reporting is not None:
+            reporting.begin()
+        endpoints.stage = Stage.READY
         try:
             yield
         finally:
-            endpoints.is_ready = False
+            endpoints.stage = Stage.DRAINING
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
             await node_calls.close()
             await _close(store)
+            if reporting is not None:
+                await reporting.end()
 
     app = FastAPI(
         title="Tidewire registry",

@@ -11,7 +11,8 @@ from fastapi import Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from tidewire.errors import TidewireError
-from tidewire.http.answers import plain, problem_response
+from tidewire.http.answers import problem_response
+from tidewire.http.health import Stage
 from tidewire.targeting.users import check_user
 
 from .body import checked, read_body, users_of
@@ -59,7 +60,7 @@ class Endpoints:
         self._instruments = instruments
         self._slots = slots
         self._in_work = 0
-        self.is_ready = False
+        self.stage = Stage.STARTING
 
     async def register(self, request: Request) -> Response:
         return await self._answer("register", lambda: self._register(request))
@@ -95,14 +96,6 @@ class Endpoints:
     async def disconnect(self, user: str) -> Response:
         """Asks every node that holds the user; one that does not answer in time is named with its error."""
         return await self._answer("disconnect", lambda: self._disconnect(user))
-
-    async def healthz(self) -> Response:
-        return plain("ok")
-
-    async def readyz(self) -> Response:
-        if self.is_ready:
-            return plain("ready")
-        return plain("not ready", HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def metrics(self, request: Request) -> Response:
         text, content_type = self._instruments.render(request.headers.get("accept", ""))

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, Response
 
+from tidewire.http.health import health_router
+
 from .endpoints import Endpoints
 from .models import (
     AnnounceBody,
@@ -109,7 +111,6 @@ def router_of(endpoints: Endpoints) -> APIRouter:
         response_model=UserView,
         responses=responses_of(422),
     )
-    add("/healthz", endpoints.healthz, methods=["GET"], summary="The loop turns")
-    add("/readyz", endpoints.readyz, methods=["GET"], summary="Started and not shutting down")
+    router.include_router(health_router(lambda: endpoints.stage))
     add("/metrics", endpoints.metrics, methods=["GET"], include_in_schema=False)
     return router

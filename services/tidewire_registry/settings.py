@@ -7,6 +7,7 @@ from pydantic_settings import SettingsConfigDict
 
 from tidewire.config.listening import is_loopback
 from tidewire.config.settings import ServiceSettings
+from tidewire.kafka.settings import KafkaSettings
 
 from .core.leases import LeaseRules
 from .core.sessions import CONNECTIONS_PER_USER
@@ -35,6 +36,9 @@ class RegistrySettings(ServiceSettings):
     shutdown_timeout: float = Field(default=5.0, gt=0)
     dev: bool = False
     ready_json: bool = False
+    console: bool = False
+    kafka: KafkaSettings | None = None
+    instance: str | None = Field(default=None, min_length=1, max_length=200)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @model_validator(mode="after")
@@ -45,6 +49,13 @@ class RegistrySettings(ServiceSettings):
                 f"set 127.0.0.1, or {PREFIX}DEV=false"
             )
         return self
+
+    @property
+    def console_kafka(self) -> KafkaSettings | None:
+        """Where the registry tells how it is, under its own name unless one was given; None: nowhere."""
+        if self.kafka is None or not self.console:
+            return None
+        return self.kafka.named("tidewire-registry")
 
     @property
     def rules(self) -> LeaseRules:

@@ -1,65 +1,105 @@
 """``python -m tidewire_router``: settings from the environment; exit code 2 when they, or the topic, cannot be used."""
 
+import contextlib
+import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import uvloop
 
-from tidewire.config.listening import bind
+from tidewire.config.listening import bind, url_of
 from tidewire.config.settings import load_settings
 from tidewire.errors import TidewireError
 from tidewire.kafka.aiokafka_clients import AiokafkaWriter
 from tidewire.kafka.aiokafka_group import AiokafkaGroupReader
 from tidewire.kafka.confluent_clients import ConfluentAdmin
+from tidewire.system.reporting import Reporting, instance_name
+from tidewire.system.rules import ROUTER
 from tidewire.targeting.errors import PartitionsChangedError
 from tidewire.targeting.mailboxes import Mailboxes
 from tidewire.targeting.registry_http import HttpRegistry
 from tidewire.telemetry.logging import configure_logging
-from tidewire.telemetry.metrics import create_metrics
+from tidewire.telemetry.metrics import Metrics, create_metrics
+from tidewire.telemetry.tracing import Tracing, configure_tracing
 
 from .app import create_app
 from .instruments import Instruments
+from .reporting import RouterObserver
 from .router import Router, RouterParts
 from .server import serve
 from .settings import PREFIX, RouterSettings
 from .stores import mailboxes_at
 from .topic import TopicFacts
+from .traces import MessageTraces
 
 __all__ = ["main"]
 
 _SERVICE = "tidewire-router"
 _FAILED = 1
 _UNUSABLE = 2
+_TRACES_TIMEOUT = 1.0
 
 _Opener = Callable[[TopicFacts], Awaitable[Mailboxes]]
 
 
 def main() -> int:
     """Run a router until SIGTERM or SIGINT; returns the exit code, 1 where a new start may help."""
+    metrics = create_metrics("router")
     try:
         settings = load_settings(RouterSettings)
         open_mailboxes = mailboxes_at(
             settings.redis_url, settings.mailbox_limits, replicas=settings.mailbox_replicas
         )
+        tracing = _tracing(settings, metrics)
         internal = bind(settings.internal_host, settings.internal_port, f"{PREFIX}INTERNAL_PORT")
     except TidewireError as error:
         return _told(error, _UNUSABLE)
     configure_logging("router", dev=settings.dev, level=settings.log_level)
     with internal:
         try:
-            uvloop.run(_route(settings, open_mailboxes, internal))
+            uvloop.run(_route(settings, open_mailboxes, internal, metrics, tracing))
         except PartitionsChangedError as error:
             return _told(error, _UNUSABLE)
         except TidewireError as error:
             return _told(error, _FAILED)
+        finally:
+            if tracing is not None:
+                tracing.close_within(_TRACES_TIMEOUT)
     return 0
 
 
+def _tracing(settings: RouterSettings, metrics: Metrics) -> Tracing | None:
+    spans = metrics.counters("trace_spans_total", "outcome")
+    return configure_tracing(
+        "router",
+        settings.instance_id or f"{socket.gethostname()}-{os.getpid()}",
+        on_spans=lambda outcome, number: spans[outcome].inc(number),
+    )
+
+
+def _message_traces(
+    settings: RouterSettings, tracing: Tracing | None, metrics: Metrics
+) -> MessageTraces | None:
+    if tracing is None:
+        return None
+    counters = metrics.counters("router_traced_messages_total", "outcome")
+    return MessageTraces(
+        tracing.tracer,
+        settings.targeted_topic,
+        settings.inbox_topic,
+        most_per_second=settings.trace_limit,
+        counted=lambda outcome: counters[outcome].inc(),
+    )
+
+
 async def _route(
-    settings: RouterSettings, open_mailboxes: _Opener, internal: socket.socket
+    settings: RouterSettings,
+    open_mailboxes: _Opener,
+    internal: socket.socket,
+    metrics: Metrics,
+    tracing: Tracing | None,
 ) -> None:
-    metrics = create_metrics("router")
     kafka = settings.named_kafka
     parts = RouterParts(
         reader=AiokafkaGroupReader(kafka, settings.targeted_topic, settings.membership),
@@ -67,10 +107,35 @@ async def _route(
         registry=HttpRegistry(settings.registry_url),
         make_admin=lambda: ConfluentAdmin(kafka),
         open_mailboxes=open_mailboxes,
+        traces=_message_traces(settings, tracing, metrics),
     )
     router = Router(settings, parts, Instruments(metrics))
-    app = create_app(lambda: router.is_ready, metrics)
-    await serve(router, app, internal, is_ready_told=settings.ready_json)
+    app = create_app(lambda: router.stage, metrics)
+    async with _reported(settings, router, metrics, url_of(internal)):
+        await serve(router, app, internal, is_ready_told=settings.ready_json)
+
+
+@contextlib.asynccontextmanager
+async def _reported(
+    settings: RouterSettings, router: Router, metrics: Metrics, url: str
+) -> AsyncIterator[None]:
+    """Tell the console how the router is, where it is on."""
+    if not settings.console:
+        yield
+        return
+    reporting = Reporting(
+        "router",
+        instance_name(settings.instance_id),
+        url,
+        writer=AiokafkaWriter(settings.named_kafka),
+        observe=RouterObserver(metrics, lambda: router.stage).observe,
+        rules=ROUTER,
+    )
+    reporting.begin()
+    try:
+        yield
+    finally:
+        await reporting.end()
 
 
 def _told(error: TidewireError, code: int) -> int:

@@ -1,18 +1,18 @@
 """The internal port: health and metrics."""
 
 from collections.abc import Callable
-from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 
 from tidewire import __version__
+from tidewire.http.health import Stage, health_router
 from tidewire.telemetry.metrics import Metrics
 
 __all__ = ["create_app"]
 
 
-def create_app(is_ready: Callable[[], bool], metrics: Metrics) -> FastAPI:
-    """``is_ready``: started and not ending, whatever Kafka, Redis and the registry do meanwhile."""
+def create_app(stage: Callable[[], Stage], metrics: Metrics) -> FastAPI:
+    """``stage``: of the router, which has started once it has found its topic, its mailboxes and its group."""
     app = FastAPI(
         title="Tidewire router",
         summary="Health and metrics of a router",
@@ -21,15 +21,7 @@ def create_app(is_ready: Callable[[], bool], metrics: Metrics) -> FastAPI:
         redoc_url=None,
     )
 
-    @app.get("/healthz", summary="The loop turns")
-    async def healthz() -> Response:
-        return _plain("ok")
-
-    @app.get("/readyz", summary="Started and not shutting down")
-    async def readyz() -> Response:
-        if is_ready():
-            return _plain("ready")
-        return _plain("not ready", HTTPStatus.SERVICE_UNAVAILABLE)
+    app.include_router(health_router(stage))
 
     @app.get("/metrics", include_in_schema=False)
     async def exposition(request: Request) -> Response:
@@ -37,7 +29,3 @@ def create_app(is_ready: Callable[[], bool], metrics: Metrics) -> FastAPI:
         return Response(text, headers={"Content-Type": content_type})
 
     return app
-
-
-def _plain(text: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return Response(text + "\n", status_code=int(status), media_type="text/plain")

@@ -1,6 +1,7 @@
 """A partition's way through the router, one batch after another."""
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -8,9 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
 
-from tidewire.kafka.records import NewRecord, Record, RecordPosition
+from tidewire.kafka.records import Record, RecordPosition
 from tidewire.targeting.mailboxes import Mailboxes
 from tidewire.targeting.messages import Letter, Message
+from tidewire.targeting.registry import Place
 from tidewire.telemetry.logging import get_logger
 
 from .core.dead_letters import dead_letter_record, undecodable
@@ -22,6 +24,7 @@ from .core.remembered import CatchUp, Remembered
 from .gate import RegistryGate
 from .instruments import Detour, Instruments, Outcome
 from .outbox import AbandonedError, Attempts, Outbox
+from .traces import MessageTraces
 
 __all__ = ["Chunk", "Lane", "LaneLimits", "LaneParts"]
 
@@ -63,6 +66,8 @@ class LaneParts:
     on_settled: Callable[[], None]
     partitions: int | None = None
     """Of the targeted topic; None: it is not looked whether a record stands in its user's."""
+    traces: MessageTraces | None = None
+    """None: no spans are made, and what a message came with goes on."""
 
 
 class Lane:
@@ -144,11 +149,18 @@ class Lane:
             batch.records, now_ms=_now_ms(), ttl_ms=parts.ttl_ms, partitions=parts.partitions
         )
         await self._bury([*map(undecodable, batch.undecodable), *intake.dead_letters])
-        letters = await self._kept(intake.messages)
-        parts.instruments.count(Outcome.EXPIRED, intake.expired)
-        if letters:
-            parts.instruments.batch.observe(len(letters))
-        await self._see_to(letters, batch.next_offset)
+        with self._processing(intake.messages) as messages:
+            letters = await self._kept(messages)
+            parts.instruments.count(Outcome.EXPIRED, intake.expired)
+            if letters:
+                parts.instruments.batch.observe(len(letters))
+            await self._see_to(letters, batch.next_offset)
+
+    def _processing(
+        self, messages: Sequence[Message]
+    ) -> contextlib.AbstractContextManager[Sequence[Message]]:
+        traces = self._parts.traces
+        return contextlib.nullcontext(messages) if traces is None else traces.processing(messages)
 
     async def _bury(self, dead: Sequence[DeadLetter]) -> None:
         records = [dead_letter_record(letter, self._parts.dlq_topic) for letter in dead]
@@ -169,7 +181,7 @@ class Lane:
         self.work.take(letters, next_offset)
         plan = await self._planned()
         rerouted = await self._caught_up(plan.catch_ups)
-        await self._write(inbox_records(plan.routes, self._parts.inbox_topic))
+        await self._send(plan.routes)
         forgotten = self._remembered.forgotten
         self.work.finish(plan)
         self._count(plan, rerouted, self._remembered.forgotten - forgotten)
@@ -218,15 +230,20 @@ class Lane:
                 partial(self._parts.mailboxes.read, catch_up.user, after, limit=_PAGE)
             )
             due = [letter for letter in page.letters if letter.offset <= catch_up.last]
-            routes = [(letter, catch_up.places) for letter in due]
-            await self._write(inbox_records(routes, self._parts.inbox_topic))
+            await self._send([(letter, catch_up.places) for letter in due])
             count += len(due)
             if page.is_complete or len(due) < len(page.letters) or not page.letters:
                 return count
             after = page.letters[-1].offset
 
-    async def _write(self, records: Sequence[NewRecord]) -> None:
-        await self._parts.outbox.write(records, self._attempts)
+    async def _send(self, routes: Sequence[tuple[Letter, Sequence[Place]]]) -> None:
+        """A record to each place of each letter; returns when all are acknowledged."""
+        parts = self._parts
+        if parts.traces is None:
+            await parts.outbox.write(inbox_records(routes, parts.inbox_topic), self._attempts)
+            return
+        with parts.traces.sending(routes) as traced:
+            await parts.outbox.write(inbox_records(traced, parts.inbox_topic), self._attempts)
 
     def _count(self, plan: Plan, rerouted: int, forgotten: int) -> None:
         instruments = self._parts.instruments

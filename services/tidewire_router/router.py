@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from tidewire.errors import TidewireError
+from tidewire.http.health import Stage
 from tidewire.kafka.errors import KafkaError
 from tidewire.kafka.groups import GroupFetched
 from tidewire.kafka.ports import GroupReader, RecordWriter, TopicAdmin
@@ -28,6 +29,7 @@ from .lane import Chunk, Lane, LaneLimits, LaneParts
 from .outbox import Outbox
 from .settings import RouterSettings
 from .topic import TargetedTopic, TopicFacts
+from .traces import MessageTraces
 
 __all__ = ["Router", "RouterParts"]
 
@@ -42,13 +44,17 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RouterParts:
-    """What a router works with. ``open_mailboxes`` claims the topic, too; it raises `PartitionsChangedError`."""
+    """What a router works with. ``open_mailboxes`` claims the topic, too; it raises `PartitionsChangedError`.
+
+    ``traces`` None: no spans are made.
+    """
 
     reader: GroupReader
     writer: RecordWriter
     registry: Registry
     make_admin: Callable[[], TopicAdmin]
     open_mailboxes: Callable[[TopicFacts], Awaitable[Mailboxes]]
+    traces: MessageTraces | None = None
 
 
 class Router:
@@ -57,7 +63,7 @@ class Router:
     def __init__(
         self, settings: RouterSettings, parts: RouterParts, instruments: Instruments
     ) -> None:
-        self.is_ready = False
+        self.stage = Stage.STARTING
         self._settings = settings
         self._parts = parts
         self._instruments = instruments
@@ -74,21 +80,31 @@ class Router:
         self._lane_parts: LaneParts | None = None
         self._lanes: dict[TopicPartition, tuple[Lane, asyncio.Task[None]]] = {}
         self._stopping = asyncio.Event()
+        self._reason = "cancelled"
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def stop(self) -> None:
+    @property
+    def is_ready(self) -> bool:
+        """Whether it routes, or could: Kafka, Redis and the registry may be away."""
+        return self.stage is Stage.READY
+
+    def stop(self, reason: str = "told to") -> None:
         """Let `run` finish what is in work, commit, leave the group and return."""
+        self._reason = reason
         self._stopping.set()
 
     async def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Raises `TidewireError` where the topic is not, or no longer, the one that its mailboxes belong to."""
         try:
             if await self._unless_stopped(self._begin()):
-                self.is_ready = True
+                self.stage = Stage.READY
                 on_ready()
                 await self._work()
+        except Exception as error:
+            self._reason = f"{type(error).__name__}: {error}"
+            raise
         finally:
-            self.is_ready = False
+            self.stage = Stage.DRAINING
             await self._end()
 
     async def _begin(self) -> None:
@@ -105,6 +121,7 @@ class Router:
             limits=LaneLimits(self._settings.batch_records, 4 * self._settings.batch_records),
             on_settled=self._settled,
             partitions=facts.partitions,
+            traces=self._parts.traces,
         )
         self._facts = facts
         await self._persist(self._parts.writer.start)
@@ -123,7 +140,7 @@ class Router:
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self.is_ready = False
+            self.stage = Stage.DRAINING
             for task in tasks:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
@@ -146,7 +163,7 @@ class Router:
         await asyncio.gather(*(_closed(name, close) for name, close in closing.items()))
         if not self._broken.done():
             self._broken.cancel()
-        _log.info("stopped")
+        _log.info("stopped", reason=self._reason)
 
     # What the reader tells.
 

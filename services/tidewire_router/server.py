@@ -12,6 +12,7 @@ import orjson
 import uvicorn
 from fastapi import FastAPI
 
+from tidewire import __version__
 from tidewire.config.listening import url_of
 from tidewire.telemetry.logging import get_logger
 
@@ -51,10 +52,10 @@ async def serve(
     url = url_of(internal)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, router.stop)
+        loop.add_signal_handler(number, router.stop, number.name)
+    _log.info("listening", internal=url, version=__version__)
 
     def ready() -> None:
-        _log.info("ready", internal=url)
         if is_ready_told:
             line = {"event": "ready", "internal": url, "pid": os.getpid()}
             sys.stdout.write(orjson.dumps(line).decode() + "\n")

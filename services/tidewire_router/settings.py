@@ -44,9 +44,11 @@ class RouterSettings(ServiceSettings):
     commit_interval: float = Field(default=0.2, gt=0, le=30)
     revoke_timeout: float = Field(default=3.0, gt=0, le=10)
     watch_interval: float = Field(default=5.0, gt=0, le=300)
+    trace_limit: int = Field(default=100, ge=1)
     internal_host: str = Field(default="127.0.0.1", min_length=1)
     internal_port: int = Field(default=8083, ge=0, le=65535)
     ready_json: bool = False
+    console: bool = False
     dev: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

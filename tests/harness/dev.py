@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.heard import HEARD
 from harness.processes import processes_naming
 from harness.waiting import wait_until
 
@@ -61,6 +62,7 @@ def start_dev(
             text=True,
             env={**os.environ, **(environment or {})},
         )
+    HEARD.hear_folder(data_dir / "logs", process.pid)
 
     def first_line() -> str | None:
         text = output.read_text()

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from websockets.asyncio.client import ClientConnection
 
 from harness.certificate import Certificate
+from harness.leaks import CANARY
 from tidewire.kafka.memory import MemoryBroker
 from tidewire.kafka.records import NewRecord, RecordPosition, TopicPartition, TopicSpec
 from tidewire.protocol.codes import SUBPROTOCOL
@@ -29,7 +30,7 @@ PATIENCE = 10.0
 
 
 class MemoryTopics:
-    """Publishes to the in-memory broker by stream name."""
+    """Publishes to the in-memory broker by topic; a header of each record is what no log may show."""
 
     def __init__(self, broker: MemoryBroker, streams: Mapping[str, Mapping[str, Any]]) -> None:
         self.broker = broker
@@ -55,7 +56,12 @@ class MemoryTopics:
         value = data if isinstance(data, bytes | None) else json.dumps(data).encode()
         return await self._writer.write(
             NewRecord(
-                topic, partition, None if key is None else key.encode(), value, timestamp_ms=ts
+                topic,
+                partition,
+                None if key is None else key.encode(),
+                value,
+                [("note", CANARY.encode())],
+                timestamp_ms=ts,
             )
         )
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ __all__ = ["RegistryProcess", "registry_environment", "registry_process"]
 class RegistryProcess:
     url: str
     process: subprocess.Popen[str]
+    errors: Path
 
     def kill(self) -> None:
         """End it as a crash does."""
@@ -25,7 +27,8 @@ class RegistryProcess:
     def stop(self, number: int) -> list[str]:
         """End it by a signal, with exit code 0; returns the lines of its log."""
         self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=10)
+        self.process.wait(10)
+        errors = self.errors.read_text()
         assert self.process.returncode == 0, errors
         assert "Traceback" not in errors
         return errors.splitlines()
@@ -41,19 +44,25 @@ def registry_environment(**settings: str) -> dict[str, str]:
 def registry_process(folder: Path, redis_url: str, **settings: str) -> Iterator[RegistryProcess]:
     """A registry that is ready, on a free port; killed at the end if it still runs."""
     told = {"PORT": "0", "READY_JSON": "1", "REDIS_URL": redis_url, **settings}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tidewire_registry"],
-        env=registry_environment(**told),
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with tempfile.NamedTemporaryFile(
+        "w", dir=folder, prefix="registry-", suffix=".stderr", delete=False
+    ) as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tidewire_registry"],
+            env=registry_environment(**told),
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    errors = Path(stderr.name)
     try:
         assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
+        line = process.stdout.readline()
+        assert line, errors.read_text()
+        ready = json.loads(line)
         assert ready == {"event": "ready", "http": ready["http"], "pid": process.pid}
-        yield RegistryProcess(ready["http"], process)
+        yield RegistryProcess(ready["http"], process, errors)
     finally:
         process.kill()
         process.communicate(timeout=10)

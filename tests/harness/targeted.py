@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.leaks import CANARY
 from tidewire.kafka.memory import MemoryBroker
 from tidewire.kafka.partitioning import partition_of
 from tidewire.kafka.records import NewRecord, TopicSpec
@@ -148,7 +149,8 @@ class TargetedWorld:
         places = await self.places(user) if to is None else to
         value = json.dumps(data).encode()
         partition = partition_of(user.encode(), _PARTITIONS)
-        at = await self._writer.write(NewRecord(TARGETED, partition, user.encode(), value))
+        note = [("note", CANARY.encode())]
+        at = await self._writer.write(NewRecord(TARGETED, partition, user.encode(), value, note))
         message = Message(
             user,
             f"m{next(self._ids)}",

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ from .errors import DatasetError
 from .events import FLIGHTS, NOTICES, REPLAY, BoardRules
 from .laps import ReplayPoint, begin, parse_start
 from .replay import Progress, Replay
+from .sampling import SamplingPublisher, is_left_to_us
 from .stored import standing_keys, stored_point
 
 SOURCE: Final = "tidewire-flights"
@@ -69,7 +71,8 @@ def _run(options: Options, dataset: Dataset, stop: StopRequest, started_at: floa
     with Publisher.connect(options.kafka, options.streams, source=SOURCE) as publisher:
         for key in sorted(stale_keys - {event.key for event in start.board}):
             publisher.publish(FLIGHTS, key, None)
-        replay = Replay(publisher, start, point, options.speed)
+        sampled = SamplingPublisher(publisher) if is_left_to_us(os.environ) else publisher
+        replay = Replay(sampled, start, point, options.speed)
         replay.publish_board()
         _announce(options, replay.report(time.monotonic() - started_at))
         _play(options, replay, stop)

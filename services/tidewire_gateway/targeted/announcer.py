@@ -68,6 +68,11 @@ class Announcer:
         """What was announced of a connection, or is about to be."""
         return self._announcements.session_of(connection)
 
+    @property
+    def known(self) -> int:
+        """Connections that the registry has."""
+        return self._announcements.known
+
     def is_known(self, connection: str) -> bool:
         return self._announcements.is_known(connection)
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from typing import Protocol
 
 from tidewire.kafka.errors import KafkaError, OffsetOutOfRangeError
 from tidewire.kafka.ports import RecordReader
@@ -12,7 +13,10 @@ from tidewire.targeting.messages import Letter, letter_of
 from tidewire.telemetry.logging import get_logger
 
 from ..core.lease_clock import LeaseClock
+from ..core.sampling import SampledEvent
 from ..instruments import Instruments
+from ..traces import EventTraces
+from .letters import sampled_letter
 
 __all__ = ["Inbox"]
 
@@ -24,10 +28,14 @@ _RETRY_MOST = 5.0
 _log = get_logger(__name__)
 
 
+class Deliver(Protocol):
+    def __call__(self, letter: Letter, event: SampledEvent | None = None, /) -> None: ...
+
+
 class Inbox:
     """Hands over the letters that are for the lease as it is now, in order; counts those of another epoch.
 
-    ``on_hole`` is called where records may have been missed: the mailboxes tell.
+    ``on_hole`` is called where records may have been missed: the mailboxes tell. ``traces`` are told of sampled letters.
     """
 
     def __init__(
@@ -36,10 +44,12 @@ class Inbox:
         topic: str,
         *,
         clock: LeaseClock,
-        deliver: Callable[[Letter], None],
+        deliver: Deliver,
         on_hole: Callable[[], None],
         instruments: Instruments,
+        traces: EventTraces | None = None,
     ) -> None:
+        self._traces = traces
         self._reader = reader
         self._topic = topic
         self._clock = clock
@@ -91,10 +101,15 @@ class Inbox:
             self._instruments.letter("unreadable")
             _log.warning("inbox record skipped", offset=record.offset, error=str(error))
             return
-        if self._clock.accepts(epoch, asyncio.get_running_loop().time()):
+        if not self._clock.accepts(epoch, asyncio.get_running_loop().time()):
+            self._instruments.letter("fenced")
+        elif self._traces is None or (event := sampled_letter(letter, record)) is None:
             self._deliver(letter)
         else:
-            self._instruments.letter("fenced")
+            ended = self._traces.taken(event, record.topic)
+            self._deliver(letter, event)
+            if ended is not None:
+                ended()
 
     async def _assign(self, partition: TopicPartition) -> None:
         await self._reader.assign({})  # a slot that comes back begins at its end too

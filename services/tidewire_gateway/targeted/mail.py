@@ -28,15 +28,18 @@ from tidewire.telemetry.logging import get_logger
 
 from ..core.coalescing import Batch
 from ..core.limits import Limits
-from ..core.outbox import updates_frames
+from ..core.outbox import one_frame, updates_frames
 from ..core.personal_feed import PersonalFeed
+from ..core.recovery import Source
+from ..core.sampling import SampledEvent
 from ..instruments import Instruments
-from .letters import event_of
+from ..traces import EventTraces
+from ..traces import Push as PushSpan
+from .letters import CHANNEL, DESTINATION, event_of
 from .push import NO_OFFSET, Push, PushOutcome
 
 __all__ = ["CHANNEL", "Mail", "MailClient", "MailSubscription", "UserTopic"]
 
-CHANNEL = "@me"
 _PAGE = 100
 _READS = 24
 """Mailboxes read at once, fewer than there are connections to Redis: a storm of reconnects asks for thousands."""
@@ -113,7 +116,7 @@ class Mail:
     """All of a node's `@me`.
 
     ``is_known`` says whether the registry has a connection; ``second_look`` (seconds) is how long after that a router may
-    still not know where its user is.
+    still not know where its user is. ``traces`` make a span of each sampled letter that the inbox brings.
     """
 
     def __init__(
@@ -126,7 +129,9 @@ class Mail:
         second_look: float,
         limits: Limits,
         instruments: Instruments,
+        traces: EventTraces | None = None,
     ) -> None:
+        self._traces = traces
         self._mailboxes_of = mailboxes_of
         self._mailboxes: Mailboxes | None = None
         self._topic: UserTopic | None = None
@@ -218,8 +223,8 @@ class Mail:
         for subscription in list(self._everybody()):
             self._begin(subscription, topic)
 
-    def deliver(self, letter: Letter) -> None:
-        """A letter from the inbox, to all connections of its user."""
+    def deliver(self, letter: Letter, event: SampledEvent | None = None) -> None:
+        """A letter from the inbox, to all connections of its user; ``event`` where it is sampled."""
         members = self._by_user.get(letter.user)
         if not members:
             self._instruments.letter("nobody")
@@ -227,22 +232,35 @@ class Mail:
         if letter.expires_at_ms <= time.time() * 1000:
             self._instruments.letter("expired")
             return
-        frames: bytes | None = None
+        frame: bytes | None = None
+        push: PushSpan | None = None
+        reached = 0
         for subscription in members:
             if subscription.request is not None:
                 subscription.feed.look()
                 continue
             taken = subscription.feed.offer(letter, can_take=subscription.can_take)
             if taken is not None:
-                if frames is None:  # the connections of a user share their number
-                    at = taken.offset + 1 if taken.is_kept else None
-                    frames = self._frames(subscription, [taken], at)
-                self._write(subscription, frames, 1)
+                if frame is None:  # the connections of a user share their number
+                    push = self.begin_push(event)
+                    frame = self._frame(subscription, taken, push)
+                self._write(subscription, frame, 1)
                 self._instruments.letter("inbox")
+                reached += 1
             else:
                 self._read_soon(subscription)
+        if push is not None:
+            push.end(reached)
 
-    def push(self, client: MailClient | None, push: Push) -> PushOutcome:
+    def begin_push(self, event: SampledEvent | None) -> PushSpan | None:
+        """One event is about to be written; None where it is not traced."""
+        if event is None or self._traces is None:
+            return None
+        return self._traces.push([event], DESTINATION, 1, 0)
+
+    def push(
+        self, client: MailClient | None, push: Push, span: PushSpan | None = None
+    ) -> PushOutcome:
         """Write an event that stands in no topic; it moves no position."""
         subscription = None if client is None else client.mail
         if subscription is None or subscription.user != push.user:
@@ -252,8 +270,11 @@ class Mail:
         place = (subscription.partition, NO_OFFSET)
         event = encode_message(push.id, push.id, push.data, push.ts_ms, place)
         stay = self._position(subscription, None)
-        frame = text_frame(encode_updates(subscription.sub, stay, [event], coalesced=0))
-        self._write(subscription, frame, 1)
+        traceparent = None if span is None else span.traceparent
+        updates = encode_updates(
+            subscription.sub, stay, [event], coalesced=0, traceparent=traceparent
+        )
+        self._write(subscription, text_frame(updates), 1)
         self._instruments.letter("push")
         return PushOutcome.DELIVERED
 
@@ -381,7 +402,8 @@ class Mail:
         elif request.since is None:
             recovered = Recovered.NONE
         if request.since is not None:
-            self._instruments.resumed(recovered)
+            source = Source.LOST if recovered is Recovered.GAP else Source.MAILBOX
+            self._instruments.resumed(recovered, source)
         self._say_subscribed(subscription, request.id, recovered, at, gap=gap, reason=reason)
 
     def _say_subscribed(
@@ -412,6 +434,17 @@ class Mail:
     ) -> None:
         told = encode_gap(subscription.sub, {subscription.partition: gap}, reason)
         subscription.client.write(text_frame(told))
+
+    def _frame(
+        self, subscription: MailSubscription, letter: Letter, push: PushSpan | None
+    ) -> bytes:
+        """Of a single letter, which is always one frame."""
+        position = self._position(subscription, letter.offset + 1 if letter.is_kept else None)
+        traceparent = None if push is None else push.traceparent
+        most, batch = self._limits.max_frame_out, Batch([event_of(letter)], 0)
+        frame = one_frame(subscription.sub, position, batch, most, traceparent)
+        assert frame is not None
+        return frame
 
     def _frames(
         self, subscription: MailSubscription, letters: Iterable[Letter], at: int | None

@@ -17,10 +17,11 @@ class PushOutcome(StrEnum):
 
 
 class Push(NamedTuple):
-    """``data`` is JSON, ``ts_ms`` Unix milliseconds."""
+    """``data`` is JSON, ``ts_ms`` Unix milliseconds, ``traceparent`` as it came; empty: none did."""
 
     user: str
     id: str
     data: bytes
     ts_ms: int
     connections: Sequence[str]
+    traceparent: bytes = b""

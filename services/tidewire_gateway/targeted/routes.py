@@ -9,6 +9,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from tidewire.protocol.trace_context import TRACEPARENT
+
 from .push import Push
 from .service import Targeted
 
@@ -64,7 +66,14 @@ def make_internal_router(targeted_of: Callable[[], Targeted | None]) -> APIRoute
     )
     async def push(request: Request) -> Response:
         asked = _read_push(await request.body())
-        to = Push(asked.user, asked.id, bytes(asked.data), asked.ts_ms, asked.connections)
+        to = Push(
+            user=asked.user,
+            id=asked.id,
+            data=bytes(asked.data),
+            ts_ms=asked.ts_ms,
+            connections=asked.connections,
+            traceparent=request.headers.get(TRACEPARENT, "").encode("latin-1"),
+        )
         outcomes = targeted().push(asked.epoch, to)
         if outcomes is None:
             raise HTTPException(409, "the node does not hold this epoch")

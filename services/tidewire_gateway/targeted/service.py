@@ -25,8 +25,11 @@ from ..core.lease_clock import LeaseClock
 from ..core.limits import Limits
 from ..instruments import Instruments
 from ..topologies import TopicChange, Topologies
+from ..traces import EventTraces
+from ..traces import Push as PushSpan
 from .announcer import Announcer
 from .inbox import Inbox
+from .letters import sampled_push
 from .mail import Mail, UserTopic
 from .push import Push, PushOutcome
 from .registration import Registration
@@ -59,7 +62,7 @@ class TargetedParts:
 
 
 class Targeted:
-    """Built inside the event loop; `run` keeps it going until cancelled."""
+    """Built inside the event loop; `run` keeps it going until cancelled. ``traces`` are told of what is sampled."""
 
     def __init__(
         self,
@@ -73,7 +76,9 @@ class Targeted:
         is_draining: Callable[[], bool],
         limits: Limits,
         instruments: Instruments,
+        traces: EventTraces | None = None,
     ) -> None:
+        self._traces = traces
         self._parts = parts
         self._node = node
         self._load = load
@@ -98,6 +103,7 @@ class Targeted:
             second_look=parts.second_look,
             limits=limits,
             instruments=instruments,
+            traces=traces,
         )
         self._inbox = Inbox(
             parts.reader,
@@ -106,6 +112,7 @@ class Targeted:
             deliver=self.mail.deliver,
             on_hole=self.mail.look,
             instruments=instruments,
+            traces=traces,
         )
         self._registration = Registration(
             parts.registry,
@@ -123,6 +130,17 @@ class Targeted:
             on_changed=self._topic_changed,
             declares_partitions=False,
         )
+
+    @property
+    def slot(self) -> int | None:
+        """The inbox slot that the node holds now."""
+        lease = self._clock.lease
+        return None if lease is None or not self._clock.is_held(self._loop.time()) else lease.slot
+
+    @property
+    def known(self) -> int:
+        """Connections that the registry has: whose users are found here."""
+        return self._announcer.known
 
     async def run(self) -> None:
         """Until cancelled; gives the slot back then, and closes what it was given."""
@@ -181,7 +199,19 @@ class Targeted:
         """What becomes of a push, by connection; None where the epoch is not that of the node's lease."""
         if not self._clock.accepts(epoch, self._loop.time()):
             return None
-        return {c: self.mail.push(self._connections.get(c), push) for c in push.connections}
+        span = self._begin_push(push)
+        outcomes = {
+            c: self.mail.push(self._connections.get(c), push, span) for c in push.connections
+        }
+        if span is not None:
+            span.end(sum(outcome is PushOutcome.DELIVERED for outcome in outcomes.values()))
+        return outcomes
+
+    def _begin_push(self, push: Push) -> PushSpan | None:
+        if self._traces is None or (event := sampled_push(push)) is None:
+            return None
+        self._traces.arrived(event)
+        return self.mail.begin_push(event)
 
     def _announcement(self) -> NodeAnnouncement:
         return NodeAnnouncement(

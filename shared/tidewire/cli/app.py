@@ -6,13 +6,39 @@ import typer
 
 from .._version import __version__
 from ..errors import TidewireError
-from . import bench, config, dev, gateway, nodes, publish, services, tail, token, topics, user
+from . import (
+    bench,
+    config,
+    console,
+    dev,
+    gateway,
+    nodes,
+    publish,
+    services,
+    tail,
+    token,
+    topics,
+    user,
+)
 from .output import print_error, print_line
 
 __all__ = ["make_app", "run"]
 
 EXPLAINED = 2
-MODULES = (dev, gateway, services, publish, tail, topics, nodes, user, token, config, bench)
+MODULES = (
+    dev,
+    console,
+    gateway,
+    services,
+    publish,
+    tail,
+    topics,
+    nodes,
+    user,
+    token,
+    config,
+    bench,
+)
 
 
 def _tell_version(is_asked: bool) -> None:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from ..dev.data_dir import DataDir
 from ..dev.errors import ChildFailedError, StoppedError
 from ..dev.options import DEFAULT_DATA_DIR, DEFAULT_PORT, DevOptions, Example
-from ..dev.running import Running, ready_message
+from ..dev.running import Running, console_url, ready_message
 from ..dev.signals import StopRequest
 from .output import console, print_json, progress
 
@@ -110,6 +110,7 @@ class _HumanReport:
         self._console.print()
         for part, text in (
             ("open", f"{running.nodes[0].http}/"),
+            ("console", console_url(running.nodes[0].internal)),
             ("WebSocket", running.nodes[0].ws),
             ("HTTP", f"{running.publisher} (POST /v1/events/STREAM)"),
             ("Kafka", running.kafka),

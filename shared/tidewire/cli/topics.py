@@ -10,6 +10,7 @@ from rich.table import Table
 from ..config.streams import Stream
 from ..dev.options import DEFAULT_DATA_DIR
 from ..kafka.settings import KafkaSettings
+from ..system.streams import system_streams
 from ..topics import (
     DEFAULT_SLOTS,
     TopicReport,
@@ -32,6 +33,10 @@ TargetedOption = Annotated[
 SlotsOption = Annotated[
     int,
     typer.Option(metavar="N", min=1, max=10_000, help="Nodes that there may be, with --targeted."),
+]
+ConsoleOption = Annotated[
+    bool,
+    typer.Option("--console", help="Also the topics of the console: the system's own streams."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON line on stdout.")]
 _COLOURS = {
@@ -56,6 +61,7 @@ def apply(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     targeted: TargetedOption = False,
     slots: SlotsOption = DEFAULT_SLOTS,
+    console_too: ConsoleOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the topics that are missing; a topic that exists is checked, never changed.
@@ -64,7 +70,7 @@ def apply(
     """
     to = connection(kafka, streams, data_dir)
     with _admin(to) as admin:
-        _tell(apply_topics(admin, _wanted(to, targeted, slots)), as_json=as_json)
+        _tell(apply_topics(admin, _wanted(to, targeted, slots, console_too)), as_json=as_json)
 
 
 def list_topics(
@@ -73,6 +79,7 @@ def list_topics(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     targeted: TargetedOption = False,
     slots: SlotsOption = DEFAULT_SLOTS,
+    console_too: ConsoleOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the streams' topics and how they stand.
@@ -81,7 +88,7 @@ def list_topics(
     """
     to = connection(kafka, streams, data_dir)
     with _admin(to) as admin:
-        report = check_topics(admin, _wanted(to, targeted, slots))
+        report = check_topics(admin, _wanted(to, targeted, slots, console_too))
     if as_json:
         print_json(_wire(report))
         return
@@ -100,6 +107,7 @@ def check(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     targeted: TargetedOption = False,
     slots: SlotsOption = DEFAULT_SLOTS,
+    console_too: ConsoleOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the topics with streams.yaml; nothing is made or changed.
@@ -109,11 +117,15 @@ def check(
     """
     to = connection(kafka, streams, data_dir)
     with _admin(to) as admin:
-        _tell(check_topics(admin, _wanted(to, targeted, slots)), as_json=as_json)
+        _tell(check_topics(admin, _wanted(to, targeted, slots, console_too)), as_json=as_json)
 
 
-def _wanted(to: Connection, targeted: bool, slots: int) -> Mapping[str, Stream]:
-    return to.streams | targeted_topics(slots=slots) if targeted else to.streams
+def _wanted(to: Connection, targeted: bool, slots: int, console_too: bool) -> Mapping[str, Stream]:
+    return (
+        to.streams
+        | (targeted_topics(slots=slots) if targeted else {})
+        | (system_streams() if console_too else {})
+    )
 
 
 @contextmanager

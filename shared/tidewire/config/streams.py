@@ -2,12 +2,14 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ..protocol.channels import STREAM_PATTERN
 from ..protocol.codes import Mode
 
-__all__ = ["EntityRule", "GroupRule", "Stream", "StreamsFile"]
+__all__ = ["EntityRule", "GroupRule", "Stream", "StreamsFile", "is_reserved"]
+
+_RESERVED = "tidewire."
 
 GroupRule = Literal["none", "key", "key-prefix"]
 EntityRule = Annotated[str, Field(pattern=r"^(key|header:[^\s:]+|value:[^\s]+)$")]
@@ -83,7 +85,20 @@ class Stream(BaseModel):
         return key
 
 
-StreamName = Annotated[str, Field(pattern=f"^{STREAM_PATTERN}$")]
+def is_reserved(stream: str) -> bool:
+    """Whether a stream's name is one of the system's own, which nobody configures."""
+    return stream.startswith(_RESERVED)
+
+
+def _free(name: str) -> str:
+    if is_reserved(name):
+        raise ValueError(
+            f"names that begin with {_RESERVED!r} are those of the system's own streams: choose another"
+        )
+    return name
+
+
+StreamName = Annotated[str, Field(pattern=f"^{STREAM_PATTERN}$"), AfterValidator(_free)]
 
 
 class StreamsFile(BaseModel):

@@ -1,4 +1,4 @@
-"""Files that a run serves: the flights example's streams and page, and the JavaScript SDK."""
+"""Files that a run serves: the flights example's streams and page, and what the page is told."""
 
 import importlib
 import json
@@ -10,10 +10,9 @@ from .data_dir import DataDir
 from .errors import DataDirError, MissingProgramError
 from .ports import LOOPBACK
 
-__all__ = ["FlightsFiles", "flights_files", "javascript_sdk", "page_told"]
+__all__ = ["FlightsFiles", "flights_files", "page_told"]
 
 PACKAGE: Final = "tidewire_flights"
-TIDEWIRE: Final = Path(__file__).resolve().parents[1]
 
 
 class FlightsFiles(Protocol):
@@ -48,11 +47,3 @@ def page_told(data_dir: DataDir, following_port: int) -> Mapping[str, Path]:
     except OSError as error:
         raise DataDirError(f"cannot write {folder}: {error.strerror}") from error
     return {"/run/": folder}
-
-
-def javascript_sdk() -> Path | None:
-    """The folder with ``tidewire.js``: in a checkout, or the copy inside an installed wheel."""
-    for folder in (TIDEWIRE.parents[1] / "sdk" / "js" / "src", TIDEWIRE / "sdk_js"):
-        if folder.is_dir():
-            return folder
-    return None

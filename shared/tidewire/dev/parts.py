@@ -29,6 +29,8 @@ __all__ = [
 
 RUN_VARIABLE: Final = "TIDEWIRE_DEV_RUN"
 """Names the data directory of the run that a process is part of, for who looks at processes."""
+RUN_INSTANCE: Final = "dev"
+"""Of the parts that there are one of: the same in the next run, whose records take the place of this one's."""
 DRAIN_WINDOW: Final = 5.0
 """Seconds: no load balancer waits here, and nobody wants to wait for a node to come back."""
 
@@ -70,6 +72,7 @@ def ports_of(node: Node) -> NodePorts:
 def gateway_spec(common: Common, name: str, ports: NodePorts) -> ChildSpec:
     environment = _service(common, "TIDEWIRE_GATEWAY__") | {
         "TIDEWIRE_GATEWAY__NODE": name,
+        "TIDEWIRE_GATEWAY__CONSOLE": "true",
         "TIDEWIRE_GATEWAY__KAFKA__FETCH_PAUSE": str(common.fetch_pause),
         "TIDEWIRE_GATEWAY__PORT": str(ports.public),
         "TIDEWIRE_GATEWAY__INTERNAL_PORT": str(ports.internal),
@@ -91,6 +94,8 @@ def gateway_spec(common: Common, name: str, ports: NodePorts) -> ChildSpec:
 def publisher_spec(common: Common) -> ChildSpec:
     environment = _service(common, "TIDEWIRE_PUBLISHER__") | {
         "TIDEWIRE_PUBLISHER__PORT": "0",
+        "TIDEWIRE_PUBLISHER__CONSOLE": "true",
+        "TIDEWIRE_PUBLISHER__INSTANCE": RUN_INSTANCE,
         "TIDEWIRE_PUBLISHER__REGISTRY_URL": common.registry,
     }
     return _python(common, "publisher", ["tidewire_publisher"], environment)
@@ -102,6 +107,9 @@ def registry_spec(common: Common) -> ChildSpec:
         "PORT": str(common.registry_port),
         "REDIS_URL": common.redis,
         "SLOTS": str(MOST_NODES),
+        "CONSOLE": "true",
+        "KAFKA__BOOTSTRAP": common.kafka,
+        "INSTANCE": RUN_INSTANCE,
         "DEV": "true",
         "READY_JSON": "1",
     }
@@ -115,7 +123,8 @@ def router_spec(common: Common) -> ChildSpec:
         "KAFKA__FETCH_PAUSE": str(common.fetch_pause),
         "REDIS_URL": common.redis,
         "REGISTRY_URL": common.registry,
-        "INSTANCE_ID": "dev",
+        "INSTANCE_ID": RUN_INSTANCE,
+        "CONSOLE": "true",
         "INTERNAL_HOST": LOOPBACK,
         "INTERNAL_PORT": "0",
         "DEV": "true",

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Final
 
+from ..http.sdk_files import javascript_sdk
 from ..identity.keys import ensure_key
 from .data_dir import claimed
-from .example import FlightsFiles, flights_files, javascript_sdk
+from .example import FlightsFiles, flights_files
 from .infrastructure import infrastructure
 from .options import DevOptions, Included
 from .parts import Common

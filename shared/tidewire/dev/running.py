@@ -12,6 +12,7 @@ from .data_dir import DataDir
 __all__ = [
     "Node",
     "Running",
+    "console_url",
     "node_of",
     "read_running",
     "ready_message",
@@ -40,6 +41,11 @@ class Running:
     redis: str | None
     streams: Path
     registry: str | None = None
+
+
+def console_url(internal: str) -> str:
+    """The console's page, given the URL of a node's internal port."""
+    return f"{internal.rstrip('/')}/console/"
 
 
 def ready_message(running: Running) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import orjson
 import uvicorn
 from fastapi import FastAPI
 
+from .._version import __version__
 from ..config.listening import url_of
 from ..telemetry.logging import get_logger
 
@@ -32,7 +33,11 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit)  # uvicorn raises the signal again once it has shut down
     server = make_server(app, sock, shutdown_timeout=shutdown_timeout, is_ready_told=is_ready_told)
-    server.run(sockets=[sock])
+    try:
+        server.run(sockets=[sock])
+    except SystemExit as end:  # by `_exit`, and the caller may have more to do
+        if end.code != 0:
+            raise
     failure: BaseException | None = getattr(app.state, "failure", None)
     if failure is not None:
         raise failure
@@ -53,7 +58,7 @@ def make_server(
         timeout_graceful_shutdown=max(1, round(shutdown_timeout)),
         h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
     )
-    server = _Server(config, url_of(sock), is_ready_told=is_ready_told)
+    server = _Server(config, app, url_of(sock), is_ready_told=is_ready_told)
     app.state.stop = server.stop
     return server
 
@@ -68,23 +73,37 @@ def end_with(app: FastAPI, ended: "asyncio.Task[None]") -> None:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, url: str, *, is_ready_told: bool) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: FastAPI, url: str, *, is_ready_told: bool
+    ) -> None:
         super().__init__(config)
+        self._app = app
         self._url = url
         self._is_ready_told = is_ready_told
+        self._reason = "its task is over"
 
     def stop(self) -> None:
         self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._reason = signal.Signals(sig).name
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.started:
             return
-        _log.info("listening", http=self._url)
+        _log.info("listening", http=self._url, version=__version__)
         if self._is_ready_told:
             ready = {"event": "ready", "http": self._url, "pid": os.getpid()}
             sys.stdout.write(orjson.dumps(ready).decode() + "\n")
             sys.stdout.flush()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        failure: BaseException | None = getattr(self._app.state, "failure", None)
+        reason = self._reason if failure is None else f"{type(failure).__name__}: {failure}"
+        _log.info("stopped", reason=reason)
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:

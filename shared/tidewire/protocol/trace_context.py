@@ -3,7 +3,15 @@
 import re
 from typing import Final, NamedTuple
 
-__all__ = ["TRACEPARENT", "TRACESTATE", "TraceParent", "is_traceparent", "sampled", "traceparent"]
+__all__ = [
+    "TRACEPARENT",
+    "TRACESTATE",
+    "TraceParent",
+    "handed_on",
+    "is_traceparent",
+    "sampled",
+    "traceparent",
+]
 
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
@@ -41,6 +49,11 @@ def is_traceparent(value: bytes) -> bool:
     return _SHAPE.fullmatch(value) is not None and (
         not value.startswith(b"00") or len(value) == _SIZE
     )
+
+
+def handed_on(value: bytes) -> str | None:
+    """As whoever makes no span of its own passes it on, sampled or not: in version 00; None where it is malformed."""
+    return f"00{value[2:_SIZE].decode('ascii')}" if is_traceparent(value) else None
 
 
 def traceparent(trace_id: int, span_id: int) -> str:

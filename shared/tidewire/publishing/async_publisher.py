@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
+from opentelemetry.trace import Tracer
+
 from ..config.streams import Stream
 from ..kafka.ports import RecordWriter
 from ..kafka.records import NewRecord, RecordPosition
@@ -15,6 +17,7 @@ from .errors import BufferFullError, PublisherClosedError
 from .events import Destination, Event, EventLimits, build_record
 from .origin import origin_of
 from .routing import stream_named
+from .sending import Sends
 from .user_events import TARGETED_TOPIC, UserEvent, build_user_record, targeted
 
 __all__ = ["AsyncPublisher"]
@@ -28,6 +31,8 @@ class AsyncPublisher:
     At most ``max_in_flight`` events wait for their acknowledgement; a further `publish` waits for a
     place, at most ``place_timeout`` seconds. Calls started one after another for the same key keep their
     order, whether or not each is awaited before the next. Owns its writer: starts and closes it.
+
+    Each call is a span, `send {topic}`, which ends when Kafka has answered. ``tracer`` None: OpenTelemetry's global one.
     """
 
     def __init__(
@@ -40,8 +45,10 @@ class AsyncPublisher:
         limits: EventLimits | None = None,
         max_in_flight: int = 1000,
         place_timeout: float = 10.0,
+        tracer: Tracer | None = None,
     ) -> None:
         self._writer = writer
+        self._sends = Sends(tracer)
         self._streams = {} if streams is None else streams
         self._source = source
         self._targeted_topic = targeted_topic
@@ -107,13 +114,14 @@ class AsyncPublisher:
         """Like `publish`, for an event that has every attribute of its own."""
         self._check_open()
         rules = stream_named(self._streams, stream)
-        origin = origin_of(self._source, event.timestamp_ms)
+        with self._sends.begin(rules.topic, event.trace) as send:
+            origin = origin_of(self._source, event.timestamp_ms, trace=send.trace)
 
-        def build(partitions: int) -> NewRecord:
-            to = Destination.of_stream(stream, rules, partitions)
-            return build_record(event, to, origin, self._limits)
+            def build(partitions: int) -> NewRecord:
+                to = Destination.of_stream(stream, rules, partitions)
+                return send.carrying(build_record(event, to, origin, self._limits))
 
-        return await self._publish(rules.topic, build)
+            return send.written(await self._publish(rules.topic, build))
 
     async def publish_to_user(
         self,
@@ -139,13 +147,14 @@ class AsyncPublisher:
     async def publish_user_event(self, event: UserEvent) -> RecordPosition:
         """Like `publish_to_user`, for an event that brings its trace."""
         self._check_open()
-        origin = origin_of(self._source)
+        with self._sends.begin(self._targeted_topic, event.trace) as send:
+            origin = origin_of(self._source, trace=send.trace)
 
-        def build(partitions: int) -> NewRecord:
-            to = targeted(self._targeted_topic, partitions)
-            return build_user_record(event, to, origin, self._limits)
+            def build(partitions: int) -> NewRecord:
+                to = targeted(self._targeted_topic, partitions)
+                return send.carrying(build_user_record(event, to, origin, self._limits))
 
-        return await self._publish(self._targeted_topic, build)
+            return send.written(await self._publish(self._targeted_topic, build))
 
     async def flush(self) -> None:
         """Wait until every `publish` that has begun is acknowledged or refused."""

@@ -12,12 +12,13 @@ from ..config.streams import Stream
 from ..kafka.partitioning import partition_of
 from ..kafka.records import Header, NewRecord
 from ..kafka.settings import MAX_RECORD_BYTES
+from ..protocol.trace_context import TRACEPARENT, TRACESTATE, handed_on
 from .errors import InvalidEventError
 
 __all__ = ["Destination", "Event", "EventLimits", "Origin", "build_record"]
 
 CONTENT_TYPE = b"application/json"
-RESERVED_HEADERS = frozenset({"content-type", "traceparent", "tracestate"})
+RESERVED_HEADERS = frozenset({"content-type", TRACEPARENT, TRACESTATE})
 ATTRIBUTE_PREFIX = "ce_"
 OWN_PREFIX = "tidewire-"
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
@@ -26,9 +27,6 @@ _RFC3339 = re.compile(
     r"([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-)
 _MAX_TIMESTAMP_MS = 253_402_300_799_999  # the end of the year 9999
 _HEADER_OVERHEAD = 4
 _RECORD_OVERHEAD = 32
@@ -40,8 +38,9 @@ class Event:
 
     ``data`` None deletes the key; bytes are JSON that is ready and stays as it is; anything else is
     encoded as JSON. ``source``, ``type``, ``id`` and ``time`` None: the publisher's own. ``extensions``
-    are further CloudEvents attributes. ``trace`` (`traceparent`, `tracestate`) counts only where the
-    caller has no OpenTelemetry context of its own.
+    are further CloudEvents attributes. ``trace`` (`traceparent`, `tracestate`) is what the event's `send` span
+    goes on with, or what travels where there is no such span; it counts only where the caller has no
+    OpenTelemetry context of its own.
     """
 
     key: str | None
@@ -68,7 +67,7 @@ class EventLimits:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What the surroundings add to one event: a fresh id, the time now, the caller's trace context."""
+    """What the surroundings add to one event: a fresh id, the time now, the trace context that it travels in."""
 
     source: str
     event_id: str
@@ -236,13 +235,13 @@ def _timestamp(given: object) -> int | None:
 
 def _trace(trace: Mapping[str, str]) -> Iterator[Header]:
     """W3C trace context; one that is malformed is left out, as that standard asks."""
-    traceparent = trace.get("traceparent", "")
-    if not _TRACEPARENT.fullmatch(traceparent):
+    traceparent = handed_on(trace.get(TRACEPARENT, "").encode(errors="replace"))
+    if traceparent is None:
         return
-    yield "traceparent", traceparent.encode()
-    state = trace.get("tracestate", "")
+    yield TRACEPARENT, traceparent.encode()
+    state = trace.get(TRACESTATE, "")
     if state and state.isascii() and state.isprintable() and len(state) <= 512:
-        yield "tracestate", state.encode()
+        yield TRACESTATE, state.encode()
 
 
 def _own_headers(headers: Mapping[str, str | bytes], limits: EventLimits) -> Iterator[Header]:

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
+from opentelemetry.trace import Tracer
+
 from ..config.streams import Stream
 from ..kafka.errors import BrokerUnavailableError
 from ..kafka.ports import SyncRecordWriter
@@ -14,6 +16,7 @@ from .errors import PublisherClosedError
 from .events import Destination, Event, EventLimits, build_record
 from .origin import origin_of
 from .routing import stream_named
+from .sending import Sends
 from .user_events import TARGETED_TOPIC, UserEvent, build_user_record, targeted
 
 __all__ = ["Publisher"]
@@ -25,6 +28,9 @@ class Publisher:
     """Publishes events through a bounded buffer; they are safe once `flush` or `close` returns.
 
     Events of one key keep the order of their calls. Owns its writer: closes it.
+
+    Each call is a span, `send {topic}`, which ends when the event is queued: what becomes of it then is no more
+    known of each. ``tracer`` None: OpenTelemetry's global one.
     """
 
     def __init__(
@@ -35,8 +41,10 @@ class Publisher:
         source: str = "tidewire",
         targeted_topic: str = TARGETED_TOPIC,
         limits: EventLimits | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._writer = writer
+        self._sends = Sends(tracer)
         self._streams = {} if streams is None else streams
         self._source = source
         self._targeted_topic = targeted_topic
@@ -94,9 +102,10 @@ class Publisher:
         """Like `publish`, for an event that has every attribute of its own."""
         self._check_open()
         rules = stream_named(self._streams, stream)
-        to = Destination.of_stream(stream, rules, self._writer.partitions_of(rules.topic))
-        origin = origin_of(self._source, event.timestamp_ms)
-        self._writer.offer(build_record(event, to, origin, self._limits))
+        with self._sends.begin(rules.topic, event.trace) as send:
+            to = Destination.of_stream(stream, rules, self._writer.partitions_of(rules.topic))
+            origin = origin_of(self._source, event.timestamp_ms, trace=send.trace)
+            self._writer.offer(send.carrying(build_record(event, to, origin, self._limits)))
 
     def publish_to_user(
         self,
@@ -120,8 +129,11 @@ class Publisher:
     def publish_user_event(self, event: UserEvent) -> None:
         """Like `publish_to_user`, for an event that brings its trace."""
         self._check_open()
-        to = targeted(self._targeted_topic, self._writer.partitions_of(self._targeted_topic))
-        self._writer.offer(build_user_record(event, to, origin_of(self._source), self._limits))
+        topic = self._targeted_topic
+        with self._sends.begin(topic, event.trace) as send:
+            to = targeted(topic, self._writer.partitions_of(topic))
+            origin = origin_of(self._source, trace=send.trace)
+            self._writer.offer(send.carrying(build_user_record(event, to, origin, self._limits)))
 
     def flush(self, timeout: float = _FLUSH_TIMEOUT) -> None:
         """Wait until everything queued is acknowledged.

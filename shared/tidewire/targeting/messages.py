@@ -1,6 +1,5 @@
 """Messages to a user: in the targeted topic, and on their way to one node through its inbox."""
 
-import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -8,6 +7,7 @@ import orjson
 
 from ..kafka.partitioning import partition_of
 from ..kafka.records import Header, NewRecord, Record
+from ..protocol.trace_context import TRACEPARENT, handed_on
 from .errors import BadMessage, BadMessageError, InvalidUserError
 from .users import check_user
 
@@ -25,13 +25,11 @@ __all__ = [
 TTL: Final = "tidewire-ttl-ms"
 COLLAPSE_KEY: Final = "tidewire-collapse-key"
 ID: Final = "ce_id"
-TRACEPARENT: Final = "traceparent"
 MAX_DATA_BYTES: Final = 128 * 1024
 MAX_TTL_MS: Final = 365 * 86_400_000
 MAX_COLLAPSE_KEY_BYTES: Final = 255
 MAX_ID_BYTES: Final = 255
 
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _EPOCH, _PLACE, _PREV, _TIME, _EXPIRES, _KEPT = (
     "tidewire-epoch",
     "tidewire-offset",
@@ -227,6 +225,4 @@ def _text(content: bytes, most: int, reason: BadMessage, name: str) -> str:
 
 def _trace(content: bytes | None) -> str | None:
     """One that is not as W3C writes it counts as none: it is no reason to lose the message."""
-    if content is None or not _TRACEPARENT.fullmatch(content):
-        return None
-    return content.decode("ascii")
+    return None if content is None else handed_on(content)

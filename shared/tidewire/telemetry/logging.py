@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 import structlog
+from opentelemetry import trace
 from structlog.typing import EventDict, Processor
 
 from .limits import RepeatLimiter
@@ -16,10 +17,24 @@ __all__ = ["configure_logging", "get_logger"]
 
 _UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 _PER_REQUEST_LOGGERS = ("httpx", "httpcore")
+_TELLING_PAYLOADS = ("aiokafka",)
+"""At DEBUG: key and value of each record that is sent."""
 _QUERY = re.compile(r"\?[^\s\"']*")
 _OURS = "_tidewire"
+
+
+def _with_span(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Name the span that is current, so that a trace leads to its lines and a line to its trace."""
+    span = trace.get_current_span().get_span_context()
+    if span.is_valid:
+        event["trace_id"] = trace.format_trace_id(span.trace_id)
+        event["span_id"] = trace.format_span_id(span.span_id)
+    return event
+
+
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
+    _with_span,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.ExtraAdder(),
@@ -33,8 +48,9 @@ def configure_logging(
     """Send every log record of the process to ``stream`` (stderr), as JSON or, with ``dev``, as lines.
 
     Repeated warnings are told five times a minute, then counted; uvicorn's lines lose their query
-    strings, which may carry tokens; HTTP clients tell their requests at DEBUG only. Called again, it
-    replaces what it set up before.
+    strings, which may carry tokens; HTTP clients tell their requests at DEBUG only, and the Kafka client
+    never what it sends. A line that is written while a span is current has its ``trace_id`` and
+    ``span_id``. Called again, it replaces what it set up before.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
@@ -58,6 +74,8 @@ def configure_logging(
         logging.getLogger(name).setLevel(
             logging.NOTSET if level == "DEBUG" else max(root.level, logging.WARNING)
         )
+    for name in _TELLING_PAYLOADS:
+        logging.getLogger(name).setLevel(max(root.level, logging.INFO))
     for name in _UVICORN_LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()

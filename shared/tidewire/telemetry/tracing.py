@@ -1,6 +1,7 @@
 """Traces: set up by OpenTelemetry's standard variables, off and free without them."""
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -17,6 +18,14 @@ _DEFAULT_RATIO: Final = 0.01
 _DEFAULT_PROTOCOL: Final = "http/protobuf"
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_RATIO_SAMPLERS: Final = ("traceidratio", "parentbased_traceidratio")
+_SAMPLERS: Final = (
+    "always_on",
+    "always_off",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    *_RATIO_SAMPLERS,
+)
 
 SpanOutcome = Callable[[str, int], None]
 """Called, from any thread, with ``exported``, ``failed`` or ``dropped`` and how many spans that are."""
@@ -29,7 +38,14 @@ class Tracing:
         self.provider = provider
         self.tracer = provider.get_tracer(_SCOPE, __version__)
         self.close = close
-        """Hands over what waits, and ends; it may block as long as OTEL_EXPORTER_OTLP_TIMEOUT says."""
+        """Hands over what waits, and ends. It may block, for 30 s at most; where nothing answers, as long as
+        OTEL_EXPORTER_OTLP_TIMEOUT says. Each span is counted then; those that came too late were dropped."""
+
+    def close_within(self, seconds: float) -> None:
+        """`close` at the end of a process, which is kept from ending no longer than that. Blocks."""
+        closing = threading.Thread(target=self.close, name="close-traces", daemon=True)
+        closing.start()
+        closing.join(seconds)
 
 
 def configure_tracing(
@@ -49,6 +65,9 @@ def configure_tracing(
     if not kinds or environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
     protocol = _first(environment, _PROTOCOLS) or _DEFAULT_PROTOCOL
+    if "otlp" in kinds and protocol == _DEFAULT_PROTOCOL:
+        _check_endpoint(environment)
+    _check_sampler(environment)
     try:
         from .span_export import (
             make_exporter,
@@ -74,8 +93,37 @@ def _exporters(environment: Mapping[str, str]) -> Sequence[str]:
     named = environment.get("OTEL_TRACES_EXPORTER")
     if not named:
         return ["otlp"] if _first(environment, _ENDPOINTS) else []
-    kinds = [kind.strip() for kind in named.split(",") if kind.strip()]
+    kinds = dict.fromkeys(kind.strip() for kind in named.split(",") if kind.strip())
     return [kind for kind in kinds if kind != "none"]
+
+
+def _check_endpoint(environment: Mapping[str, str]) -> None:
+    """Over HTTP it must be a URL; the exporter takes anything, and then exports nothing."""
+    name = next((name for name in _ENDPOINTS if environment.get(name)), None)
+    if name is not None and not environment[name].startswith(("http://", "https://")):
+        raise ConfigError(
+            f"{name}={environment[name]}: begins with neither http:// nor https://; write the whole URL, or set "
+            "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"
+        )
+
+
+def _check_sampler(environment: Mapping[str, str]) -> None:
+    """The SDK samples everything where it does not understand."""
+    named = environment.get("OTEL_TRACES_SAMPLER", "")
+    if not named:
+        return
+    if named.lower() not in _SAMPLERS:
+        raise ConfigError(f"OTEL_TRACES_SAMPLER={named}: is not known; {', '.join(_SAMPLERS)} are")
+    argument = environment.get("OTEL_TRACES_SAMPLER_ARG", "")
+    if argument and named.lower() in _RATIO_SAMPLERS and not _is_ratio(argument):
+        raise ConfigError(f"OTEL_TRACES_SAMPLER_ARG={argument}: is not a number from 0 to 1")
+
+
+def _is_ratio(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False
 
 
 def _first(environment: Mapping[str, str], names: Sequence[str]) -> str | None:

@@ -67,6 +67,17 @@ def test_topics_are_made_once_and_found_good(tidewire: Command, topic: str) -> N
     assert topic in tidewire("topics", "list").stdout
 
 
+def test_topics_of_the_console_are_made_where_they_are_asked_for(
+    tidewire: Command, topic: str
+) -> None:
+    assert "tidewire.system" not in tidewire("topics", "apply").stdout
+    made = json.loads(tidewire("topics", "apply", "--console", "--json").stdout)
+    by_name = {told["topic"]: told for told in made["topics"]}
+    assert set(by_name) == {topic, "tidewire.system", "tidewire.flows"}
+    assert {told["partitions"] for name, told in by_name.items() if name != topic} == {1}
+    assert tidewire("topics", "check", "--console").returncode == 0
+
+
 def test_a_topic_that_differs_is_told_and_left_alone(tidewire: Command, topic: str) -> None:
     admin = ConfluentAdmin(KafkaSettings(bootstrap=tidewire.kafka))
     admin.create(TopicSpec(topic, 3, {"cleanup.policy": "delete"}))

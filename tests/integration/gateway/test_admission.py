@@ -13,8 +13,8 @@ import websockets
 
 from harness.gateway import Gateway, MemoryTopics
 from harness.waiting import eventually
+from tidewire.system.vitals import resident_memory
 from tidewire_gateway.app import create_internal_app
-from tidewire_gateway.vitals import resident_memory
 
 
 async def refusal(gateway: Gateway) -> tuple[dict[str, Any], int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from opentelemetry.trace import Tracer
 
 from tidewire.config.streams import Stream
 from tidewire.identity.tokens import TokenVerifier
@@ -47,6 +48,7 @@ async def publisher(
     verifier: TokenVerifier | None = None,
     registry: Registry | None = None,
     node_transport: httpx.AsyncBaseTransport | None = None,
+    tracer: Tracer | None = None,
     **changes: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(
@@ -56,6 +58,7 @@ async def publisher(
         writer=broker.writer(),
         registry=registry,
         node_transport=node_transport,
+        tracer=tracer,
     )
     async with client_of(app) as client:
         yield client

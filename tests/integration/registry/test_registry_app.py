@@ -436,6 +436,7 @@ async def test_the_api_is_described(part: Part) -> None:
         ("get", "/v1/users/{user}"),
         ("post", "/v1/users/{user}/disconnect"),
         ("get", "/healthz"),
+        ("get", "/startupz"),
         ("get", "/readyz"),
     }
     schemas = described["components"]["schemas"]

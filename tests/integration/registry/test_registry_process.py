@@ -12,10 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from harness.ports import LOOPBACK
+from harness.ports import LOOPBACK, free_port
 from harness.redis import RedisProcess, redis_process, watched_redis
 from harness.registry import registry_environment, registry_process
-from harness.waiting import eventually
+from harness.waiting import eventually, wait_until
+from tidewire import __version__
 from tidewire.errors import TidewireError
 from tidewire.targeting.errors import LeaseLostError, RegistryUnavailableError
 from tidewire.targeting.registry import Batch, Lease, NodeAnnouncement, NodeState, Session
@@ -269,3 +270,39 @@ def test_settings_that_cannot_be_used_are_told(
     assert ended.stdout == ""
     assert "Traceback" not in ended.stderr
     assert ended.stderr.startswith(f"tidewire-registry: {sentence}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_its_log_tells_its_beginning_and_its_end_once(
+    store: RedisProcess, tmp_path: Path, number: signal.Signals
+) -> None:
+    with registry_process(tmp_path, store.url) as running:
+        for _ in range(3):
+            assert httpx.get(f"{running.url}/v1/nodes?token=hush").status_code == 200
+        log = [json.loads(line) for line in running.stop(number)]
+    [begin] = [line for line in log if line["event"] == "listening"]
+    assert (begin["http"], begin["version"]) == (running.url, __version__)
+    [end] = [line for line in log if line["event"] == "stopped"]
+    assert end["reason"] == number.name
+    assert "/v1/nodes" not in json.dumps(log)
+
+
+def test_a_registry_that_never_saw_its_store_is_ready_and_says_what_it_lacks(
+    tmp_path: Path,
+) -> None:
+    """All of them lack it: taken out of the balancer they would answer worse than 503 with its reason."""
+    with (
+        registry_process(tmp_path, f"redis://{LOOPBACK}:{free_port()}") as running,
+        httpx.Client(base_url=running.url, timeout=3.0) as client,
+    ):
+        health = {path: client.get(path) for path in ("/healthz", "/startupz", "/readyz")}
+        assert [(a.status_code, a.text) for a in health.values()] == [
+            (200, "ok\n"),
+            (200, "started\n"),
+            (200, "ready\n"),
+        ]
+        answer = client.post("/v1/lookup", json={"users": ["ann"]})
+        assert answer.status_code == 503
+        assert answer.json()["type"] == "urn:tidewire:problem:store-unavailable"
+        assert "\ntidewire_registry_store_up 0.0" in client.get("/metrics").text
+        wait_until(lambda: "the store does not answer" in running.errors.read_text())

@@ -29,6 +29,7 @@ from tidewire_router.instruments import Instruments
 from tidewire_router.router import Router, RouterParts
 from tidewire_router.settings import RouterSettings
 from tidewire_router.topic import TopicFacts
+from tidewire_router.traces import MessageTraces
 
 __all__ = ["FakeRegistry", "Running", "Site", "place", "targeted"]
 
@@ -145,6 +146,7 @@ class Site:
     mailboxes: SharedMailboxes = field(default_factory=SharedMailboxes)
     opened: list[TopicFacts] = field(default_factory=list)
     begun_with: int | None = None
+    traces: MessageTraces | None = None
 
     def __post_init__(self) -> None:
         self.broker.create(TopicSpec(TARGETED, self.partitions, {}))
@@ -182,6 +184,7 @@ class Site:
             registry=self.registry,
             make_admin=self.broker.admin,
             open_mailboxes=self._open,
+            traces=self.traces,
         )
         router = Router(
             RouterSettings.model_validate(given | settings), parts, Instruments(metrics)
@@ -195,11 +198,20 @@ class Site:
         return self.mailboxes
 
     def publish(
-        self, user: str, number: int, *, ttl_ms: int | None = None, ts_ms: int | None = None
+        self,
+        user: str,
+        number: int,
+        *,
+        ttl_ms: int | None = None,
+        ts_ms: int | None = None,
+        traceparent: str | None = None,
     ) -> RecordPosition:
-        return self.broker.append(
-            targeted(user, number, self.partitions, ttl_ms=ttl_ms, ts_ms=ts_ms)
-        )
+        record = targeted(user, number, self.partitions, ttl_ms=ttl_ms, ts_ms=ts_ms)
+        if traceparent is not None:
+            record = record._replace(
+                headers=(*record.headers, ("traceparent", traceparent.encode()))
+            )
+        return self.broker.append(record)
 
     def records(self, topic: str, partition: int = 0) -> list[Record]:
         return self.broker.log(TopicPartition(topic, partition)).read(0, 1 << 30)[0]

@@ -56,6 +56,14 @@ def test_an_unknown_key_is_refused_with_its_line_and_the_key_that_was_meant() ->
     ]
 
 
+def test_names_of_the_systems_own_streams_are_refused_with_their_line() -> None:
+    [problem] = problems_of(GOOD.replace("notices:", "tidewire.system:"))
+    assert problem.startswith("streams.yaml:9: streams.tidewire.system: ")
+    assert "choose another" in problem
+    good = parse_streams(GOOD.replace("notices:", "tidewires.x:"), "streams.yaml")
+    assert "tidewires.x" in good.streams
+
+
 def test_a_key_like_none_that_is_known_gets_the_list_of_those_that_are() -> None:
     [problem] = problems_of("streams: {a: {topic: a, zzz: 1}}")
     assert problem.startswith("streams.yaml:1: streams.a.zzz: unknown key; known: topic, ")

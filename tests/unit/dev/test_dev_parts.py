@@ -17,6 +17,8 @@ from tidewire.dev.parts import (
     gateway_spec,
     ports_of,
     publisher_spec,
+    registry_spec,
+    router_spec,
 )
 from tidewire.dev.running import Node, Running, node_of, ready_message, ready_of
 
@@ -60,6 +62,24 @@ def test_publisher_takes_a_free_port_on_loopback() -> None:
     environment = publisher_spec(COMMON).environment
     assert environment["TIDEWIRE_PUBLISHER__HOST"] == "127.0.0.1"
     assert environment["TIDEWIRE_PUBLISHER__PORT"] == "0"
+
+
+def test_every_part_tells_the_console_how_it_is_under_a_name_that_lasts() -> None:
+    node = gateway_spec(COMMON, "gateway-1", NodePorts(0)).environment
+    publisher = publisher_spec(COMMON).environment
+    registry = registry_spec(COMMON).environment
+    router = router_spec(COMMON).environment
+    assert node["TIDEWIRE_GATEWAY__CONSOLE"] == "true"
+    assert publisher["TIDEWIRE_PUBLISHER__CONSOLE"] == "true"
+    assert registry["TIDEWIRE_REGISTRY__CONSOLE"] == "true"
+    assert registry["TIDEWIRE_REGISTRY__KAFKA__BOOTSTRAP"] == COMMON.kafka
+    assert router["TIDEWIRE_ROUTER__CONSOLE"] == "true"
+    names = {
+        publisher["TIDEWIRE_PUBLISHER__INSTANCE"],
+        registry["TIDEWIRE_REGISTRY__INSTANCE"],
+        router["TIDEWIRE_ROUTER__INSTANCE_ID"],
+    }
+    assert names == {"dev"}
 
 
 def test_replay_keeps_its_own_speed_unless_told_one() -> None:

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidewire.protocol.trace_context import TraceParent, is_traceparent, sampled, traceparent
+from tidewire.protocol.trace_context import (
+    TraceParent,
+    handed_on,
+    is_traceparent,
+    sampled,
+    traceparent,
+)
 
 TRACE_ID, SPAN_ID = 0x4BF92F3577B34DA6A3CE929D0E0E4736, 0x00F067AA0BA902B7
 WRITTEN = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-%b"
@@ -20,6 +26,7 @@ def test_the_lowest_flag_decides(flags: bytes, is_sampled: bool) -> None:
     expected = TraceParent(TRACE_ID, SPAN_ID) if is_sampled else None
     assert sampled(WRITTEN % flags) == expected
     assert is_traceparent(WRITTEN % flags)
+    assert handed_on(WRITTEN % flags) == (WRITTEN % flags).decode()
 
 
 @pytest.mark.parametrize(
@@ -40,11 +47,13 @@ def test_the_lowest_flag_decides(flags: bytes, is_sampled: bool) -> None:
 def test_what_is_malformed_is_no_trace(value: bytes) -> None:
     assert sampled(value) is None
     assert not is_traceparent(value)
+    assert handed_on(value) is None
 
 
 def test_a_later_version_may_say_more() -> None:
     later = (WRITTEN % b"01").replace(b"00-4b", b"cc-4b") + b"-what-comes"
     assert sampled(later) == TraceParent(TRACE_ID, SPAN_ID)
+    assert handed_on(later + b"\xff") == (WRITTEN % b"01").decode()
 
 
 @given(st.binary(max_size=80))

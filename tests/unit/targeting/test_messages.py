@@ -31,7 +31,7 @@ DATA = st.recursive(
 ).map(orjson.dumps)
 OFFSET = st.integers(0, 2**63 - 1)
 TRACEPARENT = st.just(TRACE) | st.from_regex(
-    r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", fullmatch=True
+    r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", fullmatch=True
 )
 LETTER = st.builds(
     Letter,
@@ -215,9 +215,24 @@ def test_data_of_the_largest_size_passes() -> None:
     assert message_of(PUBLISHED._replace(value=data)).data == data
 
 
-@pytest.mark.parametrize("trace", [b"", b"\xff", b"00-abc", TRACE.upper().encode(), b"x" * 9_000])
+@pytest.mark.parametrize(
+    "trace",
+    [
+        b"",
+        b"\xff",
+        b"00-abc",
+        TRACE.upper().encode(),
+        b"x" * 9_000,
+        b"00-" + b"0" * 32 + b"-00f067aa0ba902b7-01",
+    ],
+)
 def test_a_message_with_a_broken_trace_is_delivered_without_one(trace: bytes) -> None:
     assert message_of(with_header(PUBLISHED, "traceparent", trace)).traceparent is None
+
+
+def test_what_a_later_version_adds_to_a_trace_goes_no_further() -> None:
+    later = b"cc" + TRACE[2:].encode() + b"-\xff more"
+    assert message_of(with_header(PUBLISHED, "traceparent", later)).traceparent == TRACE
 
 
 @given(USER, st.integers(1, 64), st.integers(0, 63))

@@ -2,9 +2,11 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 
 from tidewire.telemetry.logging import configure_logging, get_logger
 
@@ -13,10 +15,14 @@ from tidewire.telemetry.logging import configure_logging, get_logger
 def _untouched_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    levels = {
+        logger: logger.level for logger in map(logging.getLogger, ("httpx", "httpcore", "aiokafka"))
+    }
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    logging.getLogger("httpx").setLevel(logging.NOTSET)
+    for logger, own in levels.items():
+        logger.setLevel(own)
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -48,6 +54,43 @@ def test_the_standard_library_goes_the_same_way() -> None:
     assert (line["event"], line["node"], line["service"]) == ("node 1 is not ready", 1, "gateway")
 
 
+def current(trace_id: int, span_id: int) -> AbstractContextManager[trace.Span]:
+    """A span of the API alone, current for the length of a block."""
+    context = trace.SpanContext(trace_id, span_id, is_remote=False)
+    return trace.use_span(trace.NonRecordingSpan(context))
+
+
+def test_a_line_that_is_written_while_a_span_is_current_names_it() -> None:
+    stream = io.StringIO()
+    configure_logging("gateway", stream=stream)
+    with current(0x4BF92F3577B34DA6A3CE929D0E0E4736, 0xF067AA0BA902B7):
+        get_logger("x").info("ours")
+        logging.getLogger("y").warning("a library's")
+    for line in lines(stream):
+        assert line["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+        assert line["span_id"] == "00f067aa0ba902b7"
+    assert len(lines(stream)) == 2
+
+
+def test_a_line_that_is_written_outside_of_spans_names_none() -> None:
+    stream = io.StringIO()
+    configure_logging("gateway", stream=stream)
+    with current(1, 1):
+        pass
+    get_logger("x").info("ours")
+    with current(0, 0):  # what the API makes of no span
+        logging.getLogger("y").warning("a library's")
+    assert [{"trace_id", "span_id"} & set(line) for line in lines(stream)] == [set(), set()]
+
+
+def test_people_see_the_trace_of_a_line() -> None:
+    stream = io.StringIO()
+    configure_logging("gateway", dev=True, stream=stream)
+    with current(0xABC, 0xDEF):
+        get_logger("x").info("ready")
+    assert f"trace_id={0xABC:032x}" in stream.getvalue()
+
+
 def test_people_get_a_line() -> None:
     stream = io.StringIO()
     configure_logging("gateway", dev=True, stream=stream)
@@ -69,6 +112,15 @@ def test_requests_to_neighbours_are_told_at_debug_only(level: str, told: int) ->
     configure_logging("publisher", level=level, stream=stream)
     logging.getLogger("httpx").info("HTTP Request: POST http://registry/v1/users/ann")
     assert len(lines(stream)) == told
+
+
+@pytest.mark.parametrize("name", ["aiokafka", "aiokafka.producer.producer"])
+def test_what_the_kafka_client_sends_is_told_at_no_level(name: str) -> None:
+    stream = io.StringIO()
+    configure_logging("router", level="DEBUG", stream=stream)
+    logging.getLogger(name).debug("Sending (key=%r value=%r)", b"ann", b"hush")
+    logging.getLogger(name).info("Joined group")
+    assert [line["event"] for line in lines(stream)] == ["Joined group"]
 
 
 def test_configured_twice_it_writes_once() -> None:

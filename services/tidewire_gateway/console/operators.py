@@ -1,0 +1,93 @@
+"""Connections of the internal port: operators, who may have every stream, the system's own included.
+
+Nobody is asked for a token there: who reaches the internal port may do all that it offers. It listens on loopback unless it is
+told otherwise, and belongs to operators alone.
+"""
+
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from tidewire.identity.rights import Action
+from tidewire.identity.tokens import Identity
+from tidewire.protocol.codes import ErrorCode
+from tidewire.protocol.errors import ProtocolError
+from tidewire.protocol.frames import Subscribe, Unsubscribe, UpdateSubscription
+
+from ..core.resolving import Operator
+from ..host import Performer, Request
+from ..node import Node
+from ..targeted.mail import CHANNEL
+
+if TYPE_CHECKING:
+    from ..connection import Connection
+
+__all__ = ["MOST_OPERATORS", "OPERATOR", "Operators"]
+
+MOST_OPERATORS: Final = 64
+OPERATOR: Final = Operator("", {"**": frozenset({Action.SUBSCRIBE})}, inf)
+
+
+class Operators:
+    """The node as operators' connections see it: they are no clients, count as none, are nobody's, and are not drained."""
+
+    def __init__(self, node: Node) -> None:
+        self.name = node.name
+        self.limits = node.limits
+        self.instruments = node.instruments
+        self.sweep = node.sweep
+        self._node = node
+        self._connections: set[Connection] = set()
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._connections) >= MOST_OPERATORS
+
+    def identify(self, token: str | None) -> Identity:
+        """An operator, with any token or none."""
+        return OPERATOR
+
+    def opened(self, connection: "Connection") -> None:
+        self._connections.add(connection)
+
+    def welcomed(self, connection: "Connection", device: str | None) -> None:
+        return
+
+    def closed(self, connection: "Connection", code: int) -> None:
+        self._connections.discard(connection)
+        self.sweep.discard(connection)
+        self.drop(connection)
+
+    def performer(self, connection: "Connection", request: Request) -> Performer:
+        is_personal = isinstance(request, Subscribe) and request.channel == CHANNEL
+        return _NOBODY if is_personal else self._node.delivery
+
+    def drained(self, connection: "Connection") -> None:
+        self._node.delivery.drained(connection)
+
+    def rights_changed(self, connection: "Connection") -> None:
+        return
+
+    def drop(self, connection: "Connection") -> None:
+        self._node.delivery.drop(connection)
+
+
+class _Nobody:
+    """`@me` of a connection that is no user's."""
+
+    def subscribe(self, subscriber: "Connection", request: Subscribe, /) -> None:
+        raise _refusal(request)
+
+    def update(self, subscriber: "Connection", request: UpdateSubscription, /) -> None:
+        raise _refusal(request)
+
+    def unsubscribe(self, subscriber: "Connection", request: Unsubscribe, /) -> None:
+        raise _refusal(request)
+
+
+def _refusal(request: Request) -> ProtocolError:
+    return ProtocolError(
+        ErrorCode.FORBIDDEN, "@me is a user's own: no operator has it", request_id=request.id
+    )
+
+
+_NOBODY: Final = _Nobody()

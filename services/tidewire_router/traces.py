@@ -1,0 +1,181 @@
+"""The way of sampled messages through the router: a span for each, and one for each record to an inbox."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+    set_span_in_context,
+)
+
+from tidewire.protocol.trace_context import TraceParent, sampled, traceparent
+from tidewire.targeting.messages import Letter, Message
+from tidewire.targeting.registry import Place
+
+from .core.pace import Pace
+from .core.partition import Route
+
+__all__ = ["MessageTraces"]
+
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_NOT_SAMPLED: Final = "00"
+
+Routes = Sequence[tuple[Letter, Sequence[Place]]]
+
+
+class MessageTraces:
+    """Of a storm of sampled messages at most ``most_per_second`` are followed; the others count as not sampled.
+
+    ``counted`` is told `traced` or `capped` of each.
+    """
+
+    def __init__(
+        self,
+        tracer: Tracer,
+        topic: str,
+        inbox_topic: str,
+        *,
+        most_per_second: int,
+        counted: Callable[[str], None],
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._tracer = tracer
+        self._topic = topic
+        self._inbox_topic = inbox_topic
+        self._pace = Pace(most_per_second)
+        self._wall_ns = wall_ns
+        self._counted = counted
+
+    @contextlib.contextmanager
+    def processing(self, messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+        """The messages of a batch, the sampled ones each with a span of its own, which lasts as long as the block."""
+        if not any(message.traceparent for message in messages):
+            yield messages
+            return
+        spans: list[Span] = []
+        with _ending(spans):
+            yield [self._followed(message, spans) for message in messages]
+
+    @contextlib.contextmanager
+    def sending(self, routes: Routes) -> Iterator[Routes]:
+        """The routes, in their order; those of sampled letters parted by place, each with the span of its inbox record.
+
+        The spans last as long as the block.
+        """
+        if not any(letter.traceparent for letter, _ in routes):
+            yield routes
+            return
+        spans: list[Span] = []
+        with _ending(spans):
+            yield [part for route in routes for part in self._parted(route, spans)]
+
+    def _followed(self, message: Message, spans: list[Span]) -> Message:
+        parent = _sampled(message.traceparent)
+        if parent is None:
+            return message
+        if not self._pace.passes(self._wall_ns() / 1e9):
+            self._counted("capped")
+            return message._replace(traceparent=_unsampled(message.traceparent))
+        self._counted("traced")
+        span = self._start(
+            "process",
+            self._topic,
+            parent,
+            {
+                "messaging.kafka.offset": message.offset,
+                "messaging.destination.partition.id": str(message.partition),
+                **_about(message),
+            },
+        )
+        return message._replace(traceparent=_continued(span, message.traceparent, spans))
+
+    def _parted(self, route: tuple[Letter, Sequence[Place]], spans: list[Span]) -> Iterator[Route]:
+        letter, places = route
+        parent = _sampled(letter.traceparent)
+        if parent is None:
+            yield Route(letter, places)
+            return
+        for place in places:
+            span = self._start(
+                "send",
+                self._inbox_topic,
+                parent,
+                {
+                    "messaging.destination.partition.id": str(place.slot),
+                    "tidewire.node": place.node,
+                    **_about(letter),
+                },
+            )
+            carried = _continued(span, letter.traceparent, spans)
+            yield Route(letter._replace(traceparent=carried), (place,))
+
+    def _start(
+        self, operation: str, topic: str, parent: TraceParent, attributes: Mapping[str, str | int]
+    ) -> Span:
+        return self._tracer.start_span(
+            f"{operation} {topic}",
+            context=_context_of(parent),
+            kind=SpanKind.PRODUCER if operation == "send" else SpanKind.CONSUMER,
+            attributes={
+                "messaging.system": "kafka",
+                "messaging.operation.name": operation,
+                "messaging.operation.type": operation,
+                "messaging.destination.name": topic,
+                **attributes,
+            },
+        )
+
+
+def _about(item: Message | Letter) -> dict[str, str | int]:
+    return {
+        "messaging.kafka.message.key": item.user,
+        "messaging.message.id": item.id,
+        "messaging.message.body.size": len(item.data),
+    }
+
+
+@contextlib.contextmanager
+def _ending(spans: list[Span]) -> Iterator[None]:
+    """End them, with the block and with the error that leaves it."""
+    try:
+        yield
+    except BaseException as error:
+        for span in spans:
+            span.set_attribute("error.type", type(error).__qualname__)
+            span.set_status(StatusCode.ERROR, str(error))
+        raise
+    finally:
+        for span in spans:
+            span.end()
+
+
+def _continued(span: Span, before: str | None, spans: list[Span]) -> str | None:
+    """What travels on: the span's place; where the sampler has said no, what came before as not sampled."""
+    if not span.is_recording():
+        return _unsampled(before)
+    spans.append(span)
+    place = span.get_span_context()
+    return traceparent(place.trace_id, place.span_id)
+
+
+def _sampled(text: str | None) -> TraceParent | None:
+    return None if text is None else sampled(text.encode())
+
+
+def _unsampled(text: str | None) -> str | None:
+    return None if text is None else text[: -len(_NOT_SAMPLED)] + _NOT_SAMPLED
+
+
+def _context_of(parent: TraceParent) -> Context:
+    """The context of a span that goes on elsewhere, and of nothing else."""
+    place = SpanContext(parent.trace_id, parent.span_id, is_remote=True, trace_flags=_SAMPLED)
+    return set_span_in_context(NonRecordingSpan(place), Context())
