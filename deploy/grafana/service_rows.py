@@ -160,7 +160,7 @@ TRACES = Row(
             "Sampled events",
             [Query(per_second("tidewire_traced_events_total", "outcome"), "{{outcome}}")],
             unit="cps",
-            about="capped: more than TRACE_LIMIT a second.",
+            about="capped: more than TRACE_LIMIT a second; not_sampled: declined by the node's own sampler.",
         ),
         Panel(
             "Spans",

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 
 from tidewire import __version__
 from tidewire.config.streams_file import load_streams
+from tidewire.http.page_guard import PageGuard
 from tidewire.identity.keys import load_key
 from tidewire.identity.tokens import TokenVerifier
 from tidewire.kafka.ports import RecordReader, RecordWriter, TopicAdmin
@@ -60,7 +61,7 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
     served = mounts_of(settings.static)
     instruments = Instruments(create_metrics("gateway"))
     tracing = configure_tracing("gateway", settings.node, on_spans=instruments.spans)
-    console = _console(settings, clients)
+    console = _console(settings, clients, instruments)
     traces = _event_traces(settings, tracing, console, instruments)
     if console is not None:
         streams = {**streams, **console.streams}
@@ -110,11 +111,13 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-            if console is not None:
-                await console.end()
-            await _close(admin.close)
-            if tracing is not None:
-                await _close(tracing.close)
+            # All of them, whatever becomes of one.
+            async with contextlib.AsyncExitStack() as ending:
+                if tracing is not None:
+                    ending.push_async_callback(_close, tracing.close)
+                ending.push_async_callback(_close, admin.close)
+                if console is not None:
+                    ending.push_async_callback(console.end)
 
     app = FastAPI(
         title="Tidewire gateway",
@@ -140,6 +143,8 @@ def create_internal_app(public: FastAPI) -> FastAPI:
         title="Tidewire gateway, internal", version=__version__, docs_url=None, redoc_url=None
     )
     metrics = public.state.instruments.metrics
+    console: Console | None = public.state.console
+    app.add_middleware(PageGuard, hosts=None if console is None else console.hosts)
 
     _add_health(app, public)
 
@@ -170,8 +175,8 @@ def create_internal_app(public: FastAPI) -> FastAPI:
         body, content_type = metrics.render(request.headers.get("accept", ""))
         return Response(body, media_type=content_type)
 
-    if public.state.console is not None:
-        public.state.console.serve_on(app)
+    if console is not None:
+        console.serve_on(app)
     return app
 
 
@@ -192,11 +197,13 @@ def _add_health(app: FastAPI, public: FastAPI) -> None:
         return _answer(response, _readiness(public.state.node))
 
 
-def _console(settings: GatewaySettings, clients: Clients) -> Console | None:
+def _console(
+    settings: GatewaySettings, clients: Clients, instruments: Instruments
+) -> Console | None:
     if not settings.console:
         return None
     assert clients.writer is not None
-    return Console(settings, clients.writer())
+    return Console(settings, clients.writer(), instruments.metrics)
 
 
 def _event_traces(

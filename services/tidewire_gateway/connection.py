@@ -243,7 +243,7 @@ class Connection:
                 case Refuse(fault):
                     self._send_error(fault)
                 case Close(code, reason):
-                    self.close(code, reason)
+                    self._refuse("bad_request", code, reason)
                 case Authenticate(message):
                     self._authenticate(message)
                 case Perform(request):
@@ -305,7 +305,9 @@ class Connection:
             self._say_goaway()
 
     def _refuse(self, outcome: str, code: CloseCode, reason: str) -> None:
-        self._node.instruments.handshake(outcome)
+        """End it; ``outcome`` is the handshake's, where that is not over yet."""
+        if not self.id:
+            self._node.instruments.handshake(outcome)
         self.close(code, reason)
 
     def _take_write(self) -> None:

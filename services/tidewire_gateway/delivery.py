@@ -220,7 +220,7 @@ class Delivery:
                 self._looks.add(feed.detached)
 
     def connected(self, is_connected: bool) -> None:
-        """The broker answers, or does not any more: everybody is told."""
+        """The broker answers (or is asked for nothing), or does not answer any more: everybody is told."""
         self._instruments.kafka_away.set(not is_connected)
         everybody = [s for feed in self._index for s in feed.members()]
         if is_connected:

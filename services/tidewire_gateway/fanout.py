@@ -14,7 +14,7 @@ from .core.outbox import one_frame
 from .core.subscriptions import Subscription, SubscriptionState
 from .instruments import Instruments
 from .timers import Handle, Timers
-from .traces import Destination, EventTraces, Push
+from .traces import Destination, EventTraces, FlushSize, Push
 
 __all__ = ["Fanout"]
 
@@ -160,7 +160,7 @@ class Fanout:
         if not (flush.batch.events or flush.joining or is_forced):
             return
         if feed.attached:
-            push = self._push(feed, flush.batch) if flush.batch.sampled else None
+            push = self._push(feed, flush) if flush.sampled else None
             traceparent = trace_id = None
             if push is not None:
                 traceparent, trace_id = push.traceparent, push.trace_id
@@ -171,17 +171,20 @@ class Fanout:
                 self._hand_out(feed, flush)
                 if push is not None:
                     push.end(0)
-            age = self._instruments.flushed(flush.batch, began_at, trace_id)
+            is_aged = not feed.is_reserved
+            age = self._instruments.flushed(flush.batch, began_at, trace_id, is_aged=is_aged)
             feed.oldest_at = None if age is None else now - age
         if flush.joining:
             self._let_join(feed, flush)
 
-    def _push(self, feed: Feed, batch: Batch) -> Push | None:
+    def _push(self, feed: Feed, flush: Flush) -> Push | None:
         if self._traces is None:
             return None
+        batch = flush.batch
         channel, mode, interval_ms = feed.key.channel, feed.key.mode, feed.key.interval_ms
         to = Destination(feed.topology.topic, channel.stream, str(channel), mode, interval_ms)
-        return self._traces.push(batch.sampled, to, len(batch.events), batch.coalesced)
+        size = FlushSize(len(batch.events), batch.coalesced, flush.sampled_before)
+        return self._traces.push(flush.sampled, to, size)
 
     def _hand_out(self, feed: Feed, flush: Flush) -> None:
         """Detach everybody where they stood before the flush, each with what was on its way to it."""

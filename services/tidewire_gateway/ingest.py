@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from tidewire.kafka.records import Bounds, Fetched, Record, RecordPosition, TopicPartition
@@ -15,6 +16,7 @@ from .core.feed_index import FeedIndex, StreamFeeds, well_placed
 from .core.feeds import Feed, Topology
 from .core.history import History
 from .core.partition_log import PartitionLog, Past
+from .core.sampling import SampledEvent
 from .fanout import Fanout
 from .instruments import Instruments
 from .timers import Timers
@@ -31,9 +33,17 @@ _log = get_logger(__name__)
 class _Source:
     """A stream's topic being read: how to decode it, and where each partition counts as caught up."""
 
-    __slots__ = ("decoder", "feeds", "live_from", "name", "stream", "topology")
+    __slots__ = ("decoder", "feeds", "live_from", "name", "stream", "topology", "traces")
 
-    def __init__(self, name: str, topology: Topology, decoder: Decoder, feeds: StreamFeeds) -> None:
+    def __init__(
+        self,
+        name: str,
+        topology: Topology,
+        decoder: Decoder,
+        feeds: StreamFeeds,
+        traces: EventTraces | None,
+    ) -> None:
+        self.traces = traces
         self.name = name
         self.stream = decoder.stream
         self.topology = topology
@@ -58,7 +68,7 @@ class Ingest:
     """Takes what the reader fetched, in order.
 
     ``on_live`` is called with the name of a stream of which a partition has caught up, ``on_advanced``
-    after every fetch. ``traces`` are told of sampled events that are news.
+    after every fetch.
     """
 
     def __init__(
@@ -71,9 +81,7 @@ class Ingest:
         timers: Timers,
         on_live: Callable[[str], None],
         on_advanced: Callable[[], None],
-        traces: EventTraces | None = None,
     ) -> None:
-        self._traces = traces
         self._index = index
         self._fanout = fanout
         self._instruments = instruments
@@ -92,9 +100,15 @@ class Ingest:
                 source.topology.logs.clear()
                 source.topology.live.clear()
 
-    def add_stream(self, name: str, topology: Topology, decoder: Decoder) -> None:
-        """Serve a stream from its topic; several streams may share one."""
-        source = _Source(name, topology, decoder, self._index.feeds_of(name))
+    def add_stream(
+        self,
+        name: str,
+        topology: Topology,
+        decoder: Decoder,
+        traces: EventTraces | None = None,
+    ) -> None:
+        """Serve a stream from its topic; several streams may share one. ``traces`` are told of its news."""
+        source = _Source(name, topology, decoder, self._index.feeds_of(name), traces)
         self._by_topic.setdefault(topology.topic, []).append(source)
 
     def held_of(self, partition: TopicPartition) -> HeldSpan | None:
@@ -206,20 +220,39 @@ class Ingest:
             self._skip(rejected.reason, record)
             log.advance(record.offset + 1)
             return
-        traced = None
-        if event.partition in source.topology.live:
-            self._history.append(log, event)
-            if event.sampled is not None and self._traces is not None:
-                traced = self._traces.taken(event.sampled, source.topology.topic)
-        else:
+        if event.partition not in source.topology.live:
             self._history.load(log, event, _now_ms())
+            self._offer(source, event, now)
+            return
+        self._history.append(log, event)
+        sampled = (
+            None if source.traces is None else source.traces.look(record, event.entity, source.name)
+        )
+        if sampled is None:
+            self._offer(source, event, now)
+        else:
+            self._offer_sampled(source, event, sampled, now)
+
+    def _offer(self, source: _Source, event: Event, now: float) -> None:
         for feed in source.feeds.whole:
             self._fanout.offer(feed, event, now)
         feeds = source.feeds.by_group.get(event.group)
         if feeds is not None:
             self._offer_to_group(feeds, event, now)
-        if traced is not None:
-            traced()
+
+    def _offer_sampled(
+        self, source: _Source, event: Event, sampled: SampledEvent, now: float
+    ) -> None:
+        """Noted first: an offer may flush at once."""
+        assert source.traces is not None
+        end = source.traces.taken(sampled, source.topology.topic)
+        if sampled.place is not None:
+            group = source.feeds.by_group.get(event.group, ())
+            for feed in chain(source.feeds.whole, well_placed(group, event)):
+                feed.note(sampled)
+        self._offer(source, event, now)
+        if end is not None:
+            end()
 
     def _offer_to_group(self, feeds: Sequence[Feed], event: Event, now: float) -> None:
         reached = well_placed(feeds, event)

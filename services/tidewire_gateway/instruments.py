@@ -81,10 +81,12 @@ class Instruments:
         self._errors = metrics.counters("errors_total", "code")
         self._closes = metrics.counters("closes_total", "code")
 
-    def flushed(self, batch: Batch, began_at: float, trace_id: str | None = None) -> float | None:
+    def flushed(
+        self, batch: Batch, began_at: float, trace_id: str | None = None, *, is_aged: bool = True
+    ) -> float | None:
         """A batch is being written: its size, what it folded, the work it was, and the trace where it has one.
 
-        Returns the age of its oldest event in seconds, None where it has none.
+        Returns the age of its oldest event in seconds, None where it has none; it counts as freshness if ``is_aged``.
         """
         age = None
         self._batch.observe(len(batch.events))
@@ -92,7 +94,8 @@ class Instruments:
         if batch.events:
             oldest = min(event.ts_ms for event in batch.events)
             age = max(0.0, self._wall_clock() - oldest / 1000)
-            self._freshness.observe(age, trace_id)
+            if is_aged:
+                self._freshness.observe(age, trace_id)
         self._flush_time.observe(self.clock() - began_at, trace_id)
         return age
 

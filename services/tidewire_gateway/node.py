@@ -119,7 +119,6 @@ class Node:
             timers=self._loop,
             on_live=self._partition_live,
             on_advanced=self.delivery.advanced,
-            traces=traces,
         )
         self._backfills = Backfills(
             make_reader,
@@ -250,12 +249,9 @@ class Node:
 
     def _learned(self, stream: str) -> None:
         topology = self._topologies.by_stream[stream]
-        followed = None
-        if self._traces is not None and not is_reserved(stream):  # those tell of traces themselves
-            followed = self._traces.followed_in(stream)
-        most = self.limits.max_frame_out - _EVENT_ENVELOPE
-        decoder = Decoder(self._streams[stream], most, followed)
-        self._ingest.add_stream(stream, topology, decoder)
+        decoder = Decoder(self._streams[stream], self.limits.max_frame_out - _EVENT_ENVELOPE)
+        traces = None if is_reserved(stream) else self._traces  # those tell of traces themselves
+        self._ingest.add_stream(stream, topology, decoder, traces)
         self.delivery.topology_learned(stream)
         self.one_off.changed(stream)
 

@@ -113,6 +113,7 @@ class PartitionReader:
         if not self._is_started:
             await self._reader.start()
             self._is_started = True
+            self._answered()
         now = time.monotonic()
         if now - self._tended_at >= _TEND_INTERVAL:
             self._tend(now)
@@ -131,10 +132,7 @@ class PartitionReader:
             max_records=_MAX_RECORDS, max_wait=_MAX_WAIT, gather=self._patience.gather(now)
         )
         self._patience.heard({p.topic for p in fetched.next_offsets}, time.monotonic())
-        if self._failures:
-            self._failures = 0
-            _log.info("broker answers again")
-            self._delivery.connected(True)
+        self._answered()
         await self._ingest.take(fetched)
         if now - self._measured_at >= _MEASURE_INTERVAL:
             self._measured_at = now
@@ -215,12 +213,19 @@ class PartitionReader:
                 self._ingest.open(partition, start, bounds[partition])
                 self._lag.begin(partition, self._changed_at)
         self._instruments.partitions.set(len(self._assigned))
-        if not self._assigned:  # nothing is measured any more
-            self._instruments.lag.set(0)
-            self._instruments.lag_time.set(0)
+        if not self._assigned:
+            self._asks_nothing()
         _log.info(
             "partitions assigned", added=len(starts), removed=len(gone), now=len(self._assigned)
         )
+
+    def _asks_nothing(self) -> None:
+        """Nothing is measured any more, nor is it known whether the broker is away: the next reader finds out anew."""
+        self._instruments.lag.set(0)
+        self._instruments.lag_time.set(0)
+        if self._failures:
+            self._failures = 0
+            self._delivery.connected(True)
 
     async def _starts(
         self, partitions: Iterable[TopicPartition]
@@ -311,6 +316,12 @@ class PartitionReader:
     def _note_missing(self, topic: str, error: KafkaError) -> None:
         _log.warning("topic cannot be read", topic=topic, error=str(error))
         self._missing_until[topic] = time.monotonic() + _MISSING_INTERVAL
+
+    def _answered(self) -> None:
+        if self._failures:
+            self._failures = 0
+            _log.info("broker answers again")
+            self._delivery.connected(True)
 
     async def _on_failure(self, error: KafkaError) -> None:
         self._failures += 1

@@ -147,6 +147,10 @@ class GatewaySettings(ServiceSettings):
         default=False,
         description="the console on the internal port, and the streams of the system itself",
     )
+    console_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="names, beside addresses and its own, that the internal port goes by with the console",
+    )
     limits: LimitSettings = LimitSettings()
     targeted: TargetedSettings = TargetedSettings()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from tidewire.config.streams import Stream
+from tidewire.config.streams import Stream, is_reserved
 from tidewire.kafka.errors import KafkaError
 from tidewire.kafka.ports import TopicAdmin
 from tidewire.kafka.records import TopicState
@@ -58,7 +58,7 @@ class Topologies:
         self.by_stream: dict[str, Topology] = {}
 
     async def watch(self) -> None:
-        """Ask until cancelled: soon again while topics are missing, else every ``poll_interval`` seconds."""
+        """Ask until cancelled: soon again while topics of configured streams are missing, else every ``poll_interval`` seconds."""
         failures = 0
         while True:
             try:
@@ -72,7 +72,7 @@ class Topologies:
             await asyncio.sleep(self._poll_interval if failures == 0 else _back_off(failures))
 
     async def look(self) -> bool:
-        """Ask once, and take in what has changed; whether every topic is there. Raises ``KafkaError``."""
+        """Ask once, and take in what has changed; whether every topic of a configured stream is there. Raises ``KafkaError``."""
         return self._learn(await call_in_daemon_thread(self._describe))
 
     def _describe(self) -> Mapping[str, TopicState]:
@@ -89,7 +89,7 @@ class Topologies:
                 self._add(name, stream, Topology(stream.topic, epoch, state.partitions))
             elif (epoch, state.partitions) != (topology.epoch, topology.partitions):
                 self._change(name, topology, epoch, state.partitions)
-        return len(self.by_stream) == len(self._streams)
+        return all(name in self.by_stream or is_reserved(name) for name in self._streams)
 
     def _add(self, name: str, stream: Stream, topology: Topology) -> None:
         topology.declared = stream.partitions if self._declares_partitions else 0

@@ -17,16 +17,15 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from tidewire.kafka.records import Record
 from tidewire.protocol.trace_context import TraceParent, traceparent
 
 from .core.allowance import Allowance
-from .core.sampling import SampledEvent
+from .core.sampling import SampledEvent, sampled_parent
 from .instruments import Instruments
 
-__all__ = ["Destination", "EventTraces", "FlowSink", "Push"]
+__all__ = ["Destination", "EventTraces", "FlowSink", "FlushSize", "Push"]
 
-MOST_LINKS: Final = 128
-"""The SDK's own limit (OTEL_SPAN_LINK_COUNT_LIMIT)."""
 _MOST_TOLD: Final = 16
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
@@ -44,10 +43,18 @@ class Destination(NamedTuple):
     interval_ms: int
 
 
+class FlushSize(NamedTuple):
+    """Events that a flush carries, that it has folded away, and sampled ones of either that are not told apart any more."""
+
+    carried: int
+    coalesced: int
+    sampled_before: int = 0
+
+
 class EventTraces:
     """``tracer`` is None where no spans are recorded, ``flows`` where nobody wants to be told of flushes.
 
-    Of a storm of sampled events at most ``most_per_second`` are followed; the others count as not sampled.
+    Of a storm of sampled events ``most_per_second`` are followed, and a burst of as many again; the others count as not sampled.
     """
 
     def __init__(
@@ -72,117 +79,113 @@ class EventTraces:
         """Entities of a stream whose events are followed whatever their producers say; it may be changed."""
         return self._followed.setdefault(stream, set())
 
-    def taken(
-        self, event: SampledEvent, topic: str, operation: str = "process"
-    ) -> Callable[[], None] | None:
-        """The event was read from ``topic``; call what is returned when its processing has ended."""
-        now = self._wall_ns()
-        if self._allowance.take(now / 1e9):
-            self._instruments.traced("capped")
+    def look(self, record: Record, entity: str, stream: str) -> SampledEvent | None:
+        """The record's event, if it is sampled or its entity is followed."""
+        parent = sampled_parent(record) if record.headers else None
+        if parent is None and entity not in self._followed.get(stream, ()):
             return None
-        self._instruments.traced("traced")
-        event.taken_ns = now
+        return SampledEvent(parent, entity, record.partition, record.offset, record.timestamp_ms)
+
+    def taken(self, event: SampledEvent, topic: str) -> Callable[[], None] | None:
+        """The event was read from ``topic``; call what is returned when its processing has ended."""
+        if not self._admit(event):
+            return None
         if self._tracer is None:
-            event.span = _place_in(event.parent)
+            self._instruments.traced("traced")
+            event.place = _place_in(event.parent)
             return None
         span = self._tracer.start_span(
-            f"{operation} {topic}",
+            f"process {topic}",
             context=_context_of(event.parent),
             kind=SpanKind.CONSUMER,
             attributes={
                 "messaging.system": "kafka",
-                "messaging.operation.name": operation,
+                "messaging.operation.name": "process",
                 "messaging.operation.type": "process",
                 "messaging.destination.name": topic,
                 "messaging.destination.partition.id": str(event.partition),
                 "messaging.kafka.offset": event.offset,
                 "messaging.kafka.message.key": event.key,
             },
-            start_time=now,
+            start_time=event.taken_ns,
         )
         if span.is_recording():
-            event.span = _place_of(span)
+            self._instruments.traced("traced")
+            event.place, event.is_recorded = _place_of(span), True
             return span.end
-        if event.parent is None and self._flows is not None:
-            event.span = _place_in(None)  # it is followed by somebody's wish, not by the sampler's
+        self._instruments.traced("not_sampled")
+        if event.parent is None:
+            event.place = _place_in(None)  # it is followed by somebody's wish, not by the sampler's
         return None
 
     def arrived(self, event: SampledEvent) -> None:
         """The event came by a call, not in a record: whoever called has its span."""
-        now = self._wall_ns()
-        if self._allowance.take(now / 1e9):
-            self._instruments.traced("capped")
-            return
-        self._instruments.traced("traced")
-        event.taken_ns = now
-        event.span = event.parent
+        if self._admit(event):
+            self._instruments.traced("traced")
+            event.place, event.is_recorded = event.parent, event.parent is not None
 
     def push(
-        self, events: Sequence[SampledEvent], to: Destination, carried: int, coalesced: int
+        self, events: Sequence[SampledEvent], to: Destination, size: FlushSize
     ) -> "Push | None":
         """A flush begins that carries or has folded sampled events; None where none of them is followed.
 
-        It goes on with the trace of the newest of them, and is linked to all. ``carried`` and ``coalesced`` count events.
+        It goes on with the trace of the newest that is recorded, and is linked to all of these. Where none is, its ids are
+        nobody's: for who is told of flows.
         """
-        followed = [event for event in events if event.span is not None]
+        followed = [event for event in events if event.place is not None]
         if not followed:
             return None
         now = self._wall_ns()
-        span = self._push_span(followed, to, carried, coalesced, now)
-        if span is None:
-            newest = followed[-1].span
-            assert newest is not None
-            place = _place_in(newest)
-        else:
-            place = _place_of(span)
+        span = self._push_span([e for e in followed if e.is_recorded], to, size, now)
+        place = _place_in(followed[-1].place) if span is None else _place_of(span)
         told = None
         if self._flows is not None:
             told = _told(self._node, followed, to, place, now) | {
-                "events": carried,
-                "coalesced": coalesced,
+                "events": size.carried,
+                "coalesced": size.coalesced,
             }
         return Push(place, span, told, self._flows, self._wall_ns)
 
+    def _admit(self, event: SampledEvent) -> bool:
+        now = self._wall_ns()
+        if self._allowance.take(now / 1e9):
+            self._instruments.traced("capped")
+            return False
+        event.taken_ns = now
+        return True
+
     def _push_span(
-        self,
-        events: Sequence[SampledEvent],
-        to: Destination,
-        carried: int,
-        coalesced: int,
-        now: int,
+        self, events: Sequence[SampledEvent], to: Destination, size: FlushSize, now: int
     ) -> Span | None:
-        if self._tracer is None:
+        if self._tracer is None or not events:
             return None
-        cut = max(0, len(events) - MOST_LINKS)
-        if cut:
-            self._instruments.links_cut.inc(cut)
-        newest = events[-1].span
-        assert newest is not None
+        if size.sampled_before:
+            self._instruments.links_cut.inc(size.sampled_before)
         attributes: dict[str, str | int] = {
             "messaging.system": "tidewire",
             "messaging.operation.name": "push",
             "messaging.operation.type": "send",
             "messaging.destination.name": to.channel,
             "messaging.destination.template": to.stream,
-            "messaging.batch.message_count": carried,
+            "messaging.batch.message_count": size.carried,
             "tidewire.mode": to.mode,
             "tidewire.interval_ms": to.interval_ms,
-            "tidewire.coalesced": coalesced,
-            "tidewire.sampled": len(events),
+            "tidewire.coalesced": size.coalesced,
+            "tidewire.sampled": len(events) + size.sampled_before,
         }
         span = self._tracer.start_span(
-            f"push {to.topic}",
-            context=_context_of(newest),
+            f"push {to.stream}",
+            context=_context_of(events[-1].place),
             kind=SpanKind.PRODUCER,
             attributes=attributes,
-            links=[Link(_span_context(one.span)) for one in events[cut:] if one.span is not None],
+            links=[Link(_span_context(one.place)) for one in events if one.place is not None],
             start_time=now,
         )
         return span if span.is_recording() else None
 
 
 class Push:
-    """One flush on its way; ``traceparent`` travels in its frame."""
+    """One flush on its way; ``traceparent`` travels in its frame, as not sampled where no span is recorded."""
 
     __slots__ = ("_flows", "_place", "_span", "_told", "_wall_ns", "traceparent")
 
@@ -199,11 +202,12 @@ class Push:
         self._told = told
         self._flows = flows
         self._wall_ns = wall_ns
-        self.traceparent = traceparent(*place)
+        self.traceparent = traceparent(*place, is_sampled=span is not None)
 
     @property
-    def trace_id(self) -> str:
-        return f"{self._place.trace_id:032x}"
+    def trace_id(self) -> str | None:
+        """None where no span is recorded: it would lead nowhere."""
+        return None if self._span is None else f"{self._place.trace_id:032x}"
 
     def end(self, connections: int) -> None:
         """The frame was written to so many connections."""
@@ -230,9 +234,9 @@ def _told(
 
 
 def _told_event(event: SampledEvent) -> dict[str, Any]:
-    assert event.span is not None
+    assert event.place is not None
     return {
-        "trace": f"{event.span.trace_id:032x}",
+        "trace": f"{event.place.trace_id:032x}",
         "key": event.key,
         "partition": event.partition,
         "offset": event.offset,

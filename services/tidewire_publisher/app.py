@@ -1,7 +1,9 @@
 """The composition root: settings and a writer in, an ASGI application out."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +16,7 @@ from starlette.exceptions import HTTPException
 from tidewire import __version__
 from tidewire.config.streams import Stream
 from tidewire.http.answers import problem_response
-from tidewire.http.health import Stage
+from tidewire.http.serving import end_with
 from tidewire.identity.tokens import TokenVerifier
 from tidewire.kafka.ports import RecordWriter
 from tidewire.publishing import AsyncPublisher, EventLimits
@@ -61,6 +63,9 @@ def create_app(
     Without a ``registry`` pushes are refused. ``node_transport`` is how nodes are called; None: HTTP. ``metrics`` None:
     the application's own. ``tracer`` makes the spans of what is published and pushed. Through ``record_writer``, its own then,
     it tells the console how it is, and that it answers at ``url``; None: nobody is told.
+
+    It listens at once; ``state.started`` is set when the first attempt to reach Kafka has ended, and from ``state.drain()`` on it
+    says that it drains. Should its connecting break, it calls ``state.stop`` and leaves the error in ``state.failure``.
     """
     metrics = create_metrics("publisher") if metrics is None else metrics
     requests = RequestLimits(
@@ -114,25 +119,33 @@ def create_app(
             writer=record_writer,
             observe=PublisherObserver(metrics, lambda: endpoints.stage).observe,
             rules=PUBLISHER,
+            lost=metrics.tally("system_records_lost_total"),
         )
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if reporting is not None:
             reporting.begin()
-        await ingest.start()
-        endpoints.stage = Stage.READY
+        try:
+            async with serving(app):
+                yield
+        finally:
+            if reporting is not None:
+                await reporting.end()
+
+    @asynccontextmanager
+    async def serving(_app: FastAPI) -> AsyncIterator[None]:
+        connecting = ingest.start(endpoints.begin)
+        connecting.add_done_callback(partial(_connected, app))
         try:
             yield
         finally:
-            endpoints.stage = Stage.DRAINING
+            endpoints.drain()
             try:
                 await ingest.close()
             finally:
                 if pusher is not None:
                     await pusher.close()
-                if reporting is not None:
-                    await reporting.end()
 
     app = FastAPI(
         title="Tidewire publisher",
@@ -142,12 +155,21 @@ def create_app(
         docs_url=None,  # the page would load its scripts from somebody else's network
         redoc_url=None,
     )
+    app.state.stop = None
+    app.state.failure = None
+    app.state.started = endpoints.begun
+    app.state.drain = endpoints.drain
     app.include_router(endpoints.router())
     app.include_router(pushes.router())
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(Exception, _internal_problem)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way to extend it
     return app
+
+
+def _connected(app: FastAPI, ended: "asyncio.Task[None]") -> None:
+    if not ended.cancelled() and ended.exception() is not None:
+        end_with(app, ended)
 
 
 def _pusher(

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from tidewire.errors import TidewireError
@@ -33,10 +33,12 @@ class EventIngest:
         self._is_connected = False
         self._connecting: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Connect; where no broker answers, go on trying in the background."""
-        if not await self._connect():
-            self._connecting = asyncio.create_task(self._keep_connecting(), name="connect-kafka")
+    def start(self, on_tried: Callable[[], None]) -> "asyncio.Task[None]":
+        """Connect in a task, which tries again until a broker answers; ``on_tried``: the first attempt has ended."""
+        self._connecting = asyncio.create_task(
+            self._keep_connecting(on_tried), name="connect-kafka"
+        )
+        return self._connecting
 
     async def close(self) -> None:
         """Flush what was accepted, within the close timeout, and disconnect."""
@@ -98,12 +100,12 @@ class EventIngest:
         _log.info("connected to Kafka")
         return True
 
-    async def _keep_connecting(self) -> None:
-        longest = _FIRST_RETRY
-        while True:
+    async def _keep_connecting(self, on_tried: Callable[[], None]) -> None:
+        is_connected, longest = await self._connect(), _FIRST_RETRY
+        on_tried()
+        while not is_connected:
             await asyncio.sleep(secrets.SystemRandom().uniform(0, longest))
-            if await self._connect():
-                return
+            is_connected = await self._connect()
             longest = min(2 * longest, _LONGEST_RETRY)
 
 

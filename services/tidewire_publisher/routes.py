@@ -1,5 +1,6 @@
 """The HTTP surface of publishing, to streams and to users; health, metrics."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
@@ -77,6 +78,17 @@ class Endpoints:
         self._published_to_users = metrics.counters("user_events_published_total", "outcome")
         self._publish_time = metrics.histogram("publish_seconds")
         self.stage = Stage.STARTING
+        self.begun = asyncio.Event()
+
+    def begin(self) -> None:
+        """The first attempt to reach Kafka has ended, whichever way."""
+        if self.stage is Stage.STARTING:
+            self.stage = Stage.READY
+        self.begun.set()
+
+    def drain(self) -> None:
+        """Go on answering, and say that it is not for long."""
+        self.stage = Stage.DRAINING
 
     def router(self) -> APIRouter:
         router = APIRouter()

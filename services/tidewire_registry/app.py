@@ -14,6 +14,7 @@ from tidewire import __version__
 from tidewire.config.explain import explain
 from tidewire.http.answers import problem_response
 from tidewire.http.health import Stage
+from tidewire.http.page_guard import PageGuard
 from tidewire.http.serving import end_with
 from tidewire.ingest.errors import FieldProblem
 from tidewire.kafka.ports import RecordWriter
@@ -52,7 +53,8 @@ def create_app(
 
     It tells the console how it is through ``record_writer``, its own then, and that it answers at ``url``; None: nobody is told.
 
-    Should a task of its own end, it calls ``state.stop`` and leaves the error in ``state.failure``.
+    From ``state.drain()`` on it says that it drains. Should a task of its own end, it calls ``state.stop`` and leaves the error in
+    ``state.failure``.
     """
     metrics = create_metrics("registry")
     instruments = Instruments(metrics, settings.slots)
@@ -74,7 +76,11 @@ def create_app(
             writer=record_writer,
             observe=RegistryObserver(metrics, lambda: endpoints.stage).observe,
             rules=REGISTRY,
+            lost=metrics.tally("system_records_lost_total"),
         )
+
+    def drain() -> None:
+        endpoints.stage = Stage.DRAINING
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -86,13 +92,15 @@ def create_app(
         try:
             yield
         finally:
-            endpoints.stage = Stage.DRAINING
+            drain()
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
-            await node_calls.close()
-            await _close(store)
-            if reporting is not None:
-                await reporting.end()
+            try:
+                await node_calls.close()
+                await _close(store)
+            finally:
+                if reporting is not None:
+                    await reporting.end()
 
     app = FastAPI(
         title="Tidewire registry",
@@ -102,8 +110,10 @@ def create_app(
         docs_url=None,  # the page would load its scripts from somebody else's network
         redoc_url=None,
     )
+    app.add_middleware(PageGuard)
     app.state.stop = None
     app.state.failure = None
+    app.state.drain = drain
     app.include_router(router_of(endpoints))
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _parameter_problem)

@@ -130,6 +130,7 @@ async def _reported(
         writer=AiokafkaWriter(settings.named_kafka),
         observe=RouterObserver(metrics, lambda: router.stage).observe,
         rules=ROUTER,
+        lost=metrics.tally("system_records_lost_total"),
     )
     reporting.begin()
     try:

@@ -21,6 +21,7 @@ from .core.intake import DeadLetter, sort_records
 from .core.lifetimes import letter_of_message
 from .core.partition import PartitionWork, Plan
 from .core.remembered import CatchUp, Remembered
+from .core.trace_ids import trace_id_of
 from .gate import RegistryGate
 from .instruments import Detour, Instruments, Outcome
 from .outbox import AbandonedError, Attempts, Outbox
@@ -163,6 +164,10 @@ class Lane:
         return contextlib.nullcontext(messages) if traces is None else traces.processing(messages)
 
     async def _bury(self, dead: Sequence[DeadLetter]) -> None:
+        if not dead:
+            return
+        trace = trace_id_of(letter.record for letter in dead)
+        _log.warning("dead letters", count=len(dead), reason=dead[0].reason, **trace)
         records = [dead_letter_record(letter, self._parts.dlq_topic) for letter in dead]
         await self._parts.outbox.bury(records, self._attempts)
         self._parts.instruments.count(Outcome.DEAD_LETTER, len(dead))
@@ -242,8 +247,9 @@ class Lane:
         if parts.traces is None:
             await parts.outbox.write(inbox_records(routes, parts.inbox_topic), self._attempts)
             return
-        with parts.traces.sending(routes) as traced:
-            await parts.outbox.write(inbox_records(traced, parts.inbox_topic), self._attempts)
+        with parts.traces.sending(routes) as sending:
+            records = inbox_records(sending.routes, parts.inbox_topic)
+            await parts.outbox.write(records, self._attempts, sending.left_out)
 
     def _count(self, plan: Plan, rerouted: int, forgotten: int) -> None:
         instruments = self._parts.instruments

@@ -14,6 +14,7 @@ from tidewire.telemetry.logging import get_logger
 from .backoff import Backoff
 from .core.dead_letters import without_value
 from .core.inbox import from_first_failures
+from .core.trace_ids import trace_id_of
 from .instruments import Failure, Instruments
 
 __all__ = ["AbandonedError", "Attempts", "Outbox"]
@@ -46,10 +47,10 @@ class Attempts:
                 self._backoff.reset()
                 return answer
 
-    async def failed(self, failure: Failure, error: TidewireError) -> None:
-        """Count, tell and pause. Raises `AbandonedError` where nobody wants it done any more."""
+    async def failed(self, failure: Failure, error: TidewireError, **about: str) -> None:
+        """Count, tell (with ``about``) and pause. Raises `AbandonedError` where nobody wants it done any more."""
         self._instruments.failed(failure)
-        _log.warning("failed, and is tried again", of=failure.value, reason=str(error))
+        _log.warning("failed, and is tried again", of=failure.value, reason=str(error), **about)
         if self._is_over():
             raise AbandonedError
         await self._backoff.pause()
@@ -63,27 +64,35 @@ class Outbox:
         self._writer = writer
         self._instruments = instruments
 
-    async def write(self, records: Sequence[NewRecord], attempts: Attempts) -> None:
+    async def write(
+        self,
+        records: Sequence[NewRecord],
+        attempts: Attempts,
+        on_left_out: Callable[[NewRecord, KafkaError], None] = lambda _record, _error: None,
+    ) -> None:
         """Return when all are acknowledged; each partition's order holds, and some may come twice.
 
-        One that is too large for its topic is told and left out: a mailbox has it, unless it is now or never.
+        One that is too large for its topic is told, ``on_left_out`` too, and left out: a mailbox has it, unless it is now or never.
         """
         left = records
         while left:
             failures = await self._failures(left)
             refused = [i for i, e in failures.items() if isinstance(e, RecordTooLargeError)]
             for index in refused:
+                record, why = left[index], failures.pop(index)
                 self._instruments.failed(Failure.TOO_LARGE)
-                _log.error("left out of an inbox", reason=str(failures.pop(index)))
+                _log.error("left out of an inbox", reason=str(why), **trace_id_of([record]))
+                on_left_out(record, why)
             self._instruments.inbox_records.inc(len(left) - len(failures) - len(refused))
             error = next(iter(failures.values()), None)
+            trace = trace_id_of(left[index] for index in failures)
             left = [
                 record
                 for record in from_first_failures(left, failures.keys())
                 if all(record is not left[index] for index in refused)
             ]
             if error is not None:
-                await attempts.failed(Failure.KAFKA, error)
+                await attempts.failed(Failure.KAFKA, error, **trace)
         attempts.succeeded()
 
     async def bury(self, records: Sequence[NewRecord], attempts: Attempts) -> None:

@@ -17,14 +17,15 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from tidewire.protocol.trace_context import TraceParent, sampled, traceparent
+from tidewire.kafka.records import NewRecord
+from tidewire.protocol.trace_context import TRACEPARENT, TraceParent, sampled, traceparent
 from tidewire.targeting.messages import Letter, Message
 from tidewire.targeting.registry import Place
 
 from .core.pace import Pace
 from .core.partition import Route
 
-__all__ = ["MessageTraces"]
+__all__ = ["MessageTraces", "Sending"]
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED: Final = "00"
@@ -35,7 +36,7 @@ Routes = Sequence[tuple[Letter, Sequence[Place]]]
 class MessageTraces:
     """Of a storm of sampled messages at most ``most_per_second`` are followed; the others count as not sampled.
 
-    ``counted`` is told `traced` or `capped` of each.
+    What the tracer's own sampler refuses is not of those. ``counted`` is told `traced`, `capped` or `not_sampled` of each.
     """
 
     def __init__(
@@ -66,26 +67,23 @@ class MessageTraces:
             yield [self._followed(message, spans) for message in messages]
 
     @contextlib.contextmanager
-    def sending(self, routes: Routes) -> Iterator[Routes]:
-        """The routes, in their order; those of sampled letters parted by place, each with the span of its inbox record.
-
-        The spans last as long as the block.
-        """
+    def sending(self, routes: Routes) -> Iterator["Sending"]:
+        """The routes, those of sampled letters each with the spans of its inbox records, which last as long as the block."""
         if not any(letter.traceparent for letter, _ in routes):
-            yield routes
+            yield Sending(routes, {})
             return
         spans: list[Span] = []
         with _ending(spans):
-            yield [part for route in routes for part in self._parted(route, spans)]
+            parted = [part for route in routes for part in self._parted(route, spans)]
+            yield Sending(parted, {_header_of(span): span for span in spans})
 
     def _followed(self, message: Message, spans: list[Span]) -> Message:
         parent = _sampled(message.traceparent)
         if parent is None:
             return message
-        if not self._pace.passes(self._wall_ns() / 1e9):
+        if not self._pace.has_room(self._wall_ns() / 1e9):
             self._counted("capped")
             return message._replace(traceparent=_unsampled(message.traceparent))
-        self._counted("traced")
         span = self._start(
             "process",
             self._topic,
@@ -96,6 +94,11 @@ class MessageTraces:
                 **_about(message),
             },
         )
+        if span.is_recording():
+            self._pace.take()
+            self._counted("traced")
+        else:
+            self._counted("not_sampled")
         return message._replace(traceparent=_continued(span, message.traceparent, spans))
 
     def _parted(self, route: tuple[Letter, Sequence[Place]], spans: list[Span]) -> Iterator[Route]:
@@ -135,6 +138,20 @@ class MessageTraces:
         )
 
 
+class Sending:
+    """What goes to inboxes: ``routes`` in their order, those of sampled letters parted by place."""
+
+    def __init__(self, routes: Routes, spans: Mapping[bytes, Span]) -> None:
+        self.routes = routes
+        self._spans = spans
+
+    def left_out(self, record: NewRecord, error: Exception) -> None:
+        """An inbox did not take a record: that is how its span ends."""
+        for name, content in record.headers:
+            if name == TRACEPARENT and content in self._spans:
+                _fail(self._spans[content], error)
+
+
 def _about(item: Message | Letter) -> dict[str, str | int]:
     return {
         "messaging.kafka.message.key": item.user,
@@ -150,12 +167,16 @@ def _ending(spans: list[Span]) -> Iterator[None]:
         yield
     except BaseException as error:
         for span in spans:
-            span.set_attribute("error.type", type(error).__qualname__)
-            span.set_status(StatusCode.ERROR, str(error))
+            _fail(span, error)
         raise
     finally:
         for span in spans:
             span.end()
+
+
+def _fail(span: Span, error: BaseException) -> None:
+    span.set_attribute("error.type", type(error).__qualname__)
+    span.set_status(StatusCode.ERROR, str(error))
 
 
 def _continued(span: Span, before: str | None, spans: list[Span]) -> str | None:
@@ -163,8 +184,12 @@ def _continued(span: Span, before: str | None, spans: list[Span]) -> str | None:
     if not span.is_recording():
         return _unsampled(before)
     spans.append(span)
+    return _header_of(span).decode()
+
+
+def _header_of(span: Span) -> bytes:
     place = span.get_span_context()
-    return traceparent(place.trace_id, place.span_id)
+    return traceparent(place.trace_id, place.span_id).encode()
 
 
 def _sampled(text: str | None) -> TraceParent | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -280,6 +281,32 @@ def test_a_synchronous_writer_that_cannot_deliver_says_how_many_are_lost(
 
     with pytest.raises(BrokerUnavailableError, match="10 records"):
         writer.close(0.3)
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+async def test_a_writer_that_is_abandoned_leaves_nothing_behind_whatever_its_broker_does(
+    switched_embedded: SwitchedBroker, caplog: pytest.LogCaptureFixture, is_silent: bool
+) -> None:
+    backend = ServerBackend(switched_embedded.bootstrap)
+    topic = new_topic(backend)
+    writer = AiokafkaWriter(backend.settings())
+    await writer.start()
+    await writer.write(numbered(topic, 1)[0])
+    with switched_embedded.silenced() if is_silent else contextlib.nullcontext():
+        if not is_silent:
+            switched_embedded.off()
+        writing = asyncio.create_task(writer.write(numbered(topic, 1, first=1)[0]))
+        async with asyncio.timeout(20):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(writing), 0.3)
+            await writer.abandon()
+            with pytest.raises(BrokerUnavailableError):
+                await writing
+        del writer
+        gc.collect()
+        await asyncio.sleep(0)
+    loops_own = [record for record in caplog.records if record.name == "asyncio"]
+    assert loops_own == []
 
 
 async def test_the_in_memory_broker_can_be_switched_off_too() -> None:

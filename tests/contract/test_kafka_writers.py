@@ -65,6 +65,16 @@ class TestInAnEventLoop:
     async def test_partitions_are_counted(self, backend: Backend, writer: RecordWriter) -> None:
         assert await writer.partitions_of(new_topic(backend, partitions=3)) == 3
 
+    async def test_who_abandons_it_keeps_what_was_acknowledged(self, backend: Backend) -> None:
+        topic = new_topic(backend)
+        writer = backend.writer()
+        await writer.abandon()
+        await writer.start()
+        await writer.write(NewRecord(topic, 0, b"k", b"v"))
+        await writer.abandon()
+        await writer.abandon()
+        assert [record.value for record in await everything_in(backend, topic)] == [b"v"]
+
     async def test_an_unknown_topic_is_refused_and_not_made(
         self, backend: Backend, writer: RecordWriter
     ) -> None:

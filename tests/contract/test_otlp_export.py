@@ -9,29 +9,20 @@ import os
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import grpc  # type: ignore[import-untyped]  # ships no types
 import pytest
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as service
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as service_grpc
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from harness.otlp import AWAY, GRPC, HTTP, OK, REFUSED, Recorder, attributes_in
 from harness.ports import LOOPBACK, free_port
 from harness.waiting import wait_until
 from tidewire._version import __version__
 
 COLLECTOR: Final = os.environ.get("TIDEWIRE_COLLECTOR", "")
-PROTOCOLS: Final = ("http/protobuf", "grpc")
-OK, REFUSED, AWAY = 200, 401, 503
-STATUS: Final = {REFUSED: grpc.StatusCode.UNAUTHENTICATED, AWAY: grpc.StatusCode.UNAVAILABLE}
+PROTOCOLS: Final = (HTTP, GRPC)
 QUEUE: Final = 20
 BATCH: Final = 5
 MANY: Final = 2000
@@ -140,86 +131,6 @@ class Process:
         self._popen.communicate()
 
 
-class Recorder(service_grpc.TraceServiceServicer):
-    """Takes spans over both protocols, and answers as it is told: 200, another status, or not at all."""
-
-    def __init__(self) -> None:
-        self.status = OK
-        self.requests: list[service.ExportTraceServiceRequest] = []
-        self.authorizations: list[str] = []
-        self.refusals = 0
-        self.answers = threading.Event()
-        self.answers.set()
-        self.ports = {protocol: free_port() for protocol in PROTOCOLS}
-        self._closing = ExitStack()
-
-    def start(self) -> None:
-        web = ThreadingHTTPServer((LOOPBACK, self.ports["http/protobuf"]), _handler(self))
-        thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        self._closing.callback(web.server_close)
-        self._closing.callback(thread.join)
-        self._closing.callback(web.shutdown)
-        pool = self._closing.enter_context(ThreadPoolExecutor(4))
-        rpc = grpc.server(pool, options=[("grpc.so_reuseport", 0)])
-        service_grpc.add_TraceServiceServicer_to_server(self, rpc)  # type: ignore[no-untyped-call]
-        rpc.add_insecure_port(f"{LOOPBACK}:{self.ports['grpc']}")
-        rpc.start()
-        self._closing.callback(lambda: rpc.stop(None).wait())
-
-    def stop(self) -> None:
-        self.answers.set()
-        self._closing.close()
-
-    def take(self, request: service.ExportTraceServiceRequest, authorization: str) -> int:
-        """The status to answer with."""
-        self.authorizations.append(authorization)
-        self.answers.wait()
-        if self.status == OK:
-            self.requests.append(request)
-        else:
-            self.refusals += 1
-        return self.status
-
-    def Export(  # noqa: N802 - the service's name for it
-        self, request: service.ExportTraceServiceRequest, context: grpc.ServicerContext
-    ) -> service.ExportTraceServiceResponse:
-        said = {key: str(text) for key, text in context.invocation_metadata()}
-        status = self.take(request, said.get("authorization", ""))
-        if status != OK:
-            context.abort(STATUS[status], "as told")
-        return service.ExportTraceServiceResponse()
-
-    def spans(self) -> list[Span]:
-        return [
-            span
-            for request in self.requests
-            for resource in request.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-
-
-def _handler(recorder: Recorder) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            assert self.path == "/v1/traces"
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            request = service.ExportTraceServiceRequest.FromString(body)
-            status = recorder.take(request, self.headers.get("authorization", ""))
-            answer = service.ExportTraceServiceResponse().SerializeToString()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/x-protobuf")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    return Handler
-
-
 class Collector:
     """A real one, which hands what it was sent on to a recorder, and answers when that has answered."""
 
@@ -249,12 +160,12 @@ class Collector:
         here = {name: f"{LOOPBACK}:{port}" for name, port in self.ports.items()}
         receiver = {
             "protocols": {
-                "http": {"endpoint": here["http/protobuf"]},
-                "grpc": {"endpoint": here["grpc"]},
+                "http": {"endpoint": here[HTTP]},
+                "grpc": {"endpoint": here[GRPC]},
             }
         }
         exporter = {
-            "endpoint": f"http://{LOOPBACK}:{self._recorder.ports['http/protobuf']}",
+            "endpoint": f"http://{LOOPBACK}:{self._recorder.ports[HTTP]}",
             "compression": "none",
             "sending_queue": {"enabled": False},
             "retry_on_failure": {"enabled": False},
@@ -326,18 +237,6 @@ def begin(
     recorder.answers.set()
 
 
-def plain(pairs: Iterable[KeyValue]) -> dict[str, Any]:
-    """Attributes as Python has them."""
-    return {pair.key: _value(pair.value) for pair in pairs}
-
-
-def _value(value: Any) -> Any:
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_value(one) for one in value.array_value.values]
-    return getattr(value, kind)
-
-
 def test_spans_arrive_as_they_were_sent(begin: Begin, recorder: Recorder) -> None:
     process = begin(OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=test")
     ids = process.ask("send", "push", 3)
@@ -351,19 +250,23 @@ def test_spans_arrive_as_they_were_sent(begin: Begin, recorder: Recorder) -> Non
         assert span.parent_span_id.hex() == f"{0xB0:016x}"
         assert span.kind == Span.SPAN_KIND_PRODUCER
         assert 0 < span.start_time_unix_nano <= span.end_time_unix_nano
-        assert plain(span.attributes) == {
+        assert attributes_in(span.attributes) == {
             "messaging.system": "kafka",
             "messaging.batch.message_count": 40,
             "share": 0.5,
             "keys": ["a", "b"],
         }
         assert [
-            (int(link.trace_id.hex(), 16), int(link.span_id.hex(), 16), plain(link.attributes))
+            (
+                int(link.trace_id.hex(), 16),
+                int(link.span_id.hex(), 16),
+                attributes_in(link.attributes),
+            )
             for link in span.links
         ] == [(0xC0, 0xD0, {"tidewire.key": "JFK"}), (0xC1, 0xD1, {})]
     for request in recorder.requests:
         (resource,) = request.resource_spans
-        about = plain(resource.resource.attributes)
+        about = attributes_in(resource.resource.attributes)
         assert about["service.name"] == "tidewire-gateway"
         assert about["service.instance.id"] == "node-1"
         assert about["service.version"] == __version__
@@ -443,7 +346,7 @@ def test_a_refusal_is_told_with_its_reason_and_without_the_token(
     process.ask("send", "push", 2)
     process.wait_for(failed=2)
     assert set(recorder.authorizations) == {"Bearer of-the-collector"}
-    assert ("UNAUTHENTICATED" if protocol == "grpc" else "401") in process.log()
+    assert ("UNAUTHENTICATED" if protocol == GRPC else "401") in process.log()
     assert "of-the-collector" not in process.log()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from harness.dev import DevRun, running_dev
 from harness.waiting import eventually
@@ -32,6 +32,27 @@ MILLISECONDS = re.compile(r"^\d+(\.\d+)?\s(ms|s)$")
 
 REMEMBER_VIOLATIONS = """window.violations = [];
 document.addEventListener('securitypolicyviolation', (event) => window.violations.push(event.violatedDirective));"""
+
+FOLLOW_FAST = """(keys) => {
+  const fetched = window.fetch;
+  let underWay = 0;
+  window.asked = [];
+  window.fetch = async (url, options) => {
+    underWay += 1;
+    window.asked.push([options.method, JSON.parse(options.body).key, underWay]);
+    try { return await fetched(url, options); } finally { underWay -= 1; }
+  };
+  for (const key of keys) {
+    document.querySelector('#follow-stream').value = 'flights';
+    document.querySelector('#follow-key').value = key;
+    document.querySelector('#follow-form').requestSubmit();
+  }
+}"""
+
+ALARMS_TOLD = """() => ({
+  count: document.querySelectorAll('#alarms-list li').length,
+  isCalm: document.querySelector('#alarms-calm').checkVisibility(),
+})"""
 
 FAINTEST_TEXT = """() => {
   const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
@@ -89,6 +110,11 @@ async def publish_sampled(run: DevRun, key: str, data: dict[str, Any]) -> str:
     return f"{parent.trace_id:032x}"
 
 
+def events_of(page: Page) -> Locator:
+    """The lines of the list of events."""
+    return page.locator("#flows").get_by_role("option")
+
+
 async def watch(page: Page, channel: str) -> None:
     await page.get_by_label("Channel").fill(channel)
     await page.get_by_role("button", name="Watch").click()
@@ -139,8 +165,8 @@ async def test_system_shows_nodes_services_and_that_all_is_well_or_what_is_not(
         card = page.locator(f'[data-service="{service}"]')
         await expect(card.locator(".state")).to_have_text(re.compile("^(ready|overloaded)$"))
     await expect(page.locator("#alarms")).not_to_have_attribute("data-worst", "unknown")
-    told = await page.locator("#alarms-list li").count()
-    assert await page.locator("#alarms-calm").is_visible() == (told == 0)
+    told = await page.evaluate(ALARMS_TOLD)
+    assert told["isCalm"] == (told["count"] == 0)
     await expect(page.locator('[data-meter="connections"] b')).not_to_have_text(
         re.compile("^[0–]$")
     )
@@ -195,7 +221,7 @@ async def test_a_sampled_event_of_a_watched_channel_is_drawn_from_record_to_scre
     await watch(page, "flights/JFK")
     assert page.url.endswith("#flow?watch=flights%2FJFK")
     trace = await publish_sampled(flights_run, KEY, FLIGHT)
-    rows = page.get_by_role("option").filter(has_text=KEY)
+    rows = events_of(page).filter(has_text=KEY)
     mine = rows.and_(page.locator("[data-complete]")).first
     await expect(mine).to_contain_text("flights/JFK")
     await mine.click()
@@ -219,26 +245,33 @@ async def test_a_sampled_event_of_a_watched_channel_is_drawn_from_record_to_scre
 async def test_an_event_of_a_channel_that_nobody_watches_here_ends_at_the_socket(
     flights_run: DevRun, open_console: OpenPage, open_dashboard: OpenPage
 ) -> None:
-    await (await open_dashboard(flights_run, "#airport=LGA&rate=500")).is_live()
+    for rate in (500, 1000):
+        await (await open_dashboard(flights_run, f"#airport=LGA&rate={rate}")).is_live()
     console = await open_console(flights_run, "#flow?watch=flights/JFK")
     page = console.page
     await console.is_live()
     await publish_sampled(flights_run, "LGA/TW-9", FLIGHT)
-    await (
-        page.get_by_role("option")
-        .filter(has_text="LGA/TW-9")
-        .filter(has_text="flights/LGA")
-        .first.click()
-    )
+    row = events_of(page).filter(has_text="LGA/TW-9")
+    await expect(row.filter(has_text="2\u00a0feeds")).to_have_count(1)
+    await row.click()
     await expect(page.locator("#waterfall")).to_contain_text("record to socket")
     await expect(page.locator('#waterfall [data-stage="network"]')).to_contain_text(
         "watch this channel to see it"
     )
     assert [ms >= 0 for _, ms in await stages_of(page)] == [True, True, True, False, False]
+    ways = page.get_by_label("Sent by")
+    for interval, every in (("500", "every 500"), ("1 s", "every 1"), ("500", "every 500")):
+        named = ways.locator("option").filter(
+            has_text=f"flights/LGA · {interval}".replace(" s", "\u00a0s")
+        )
+        await ways.select_option(await named.get_attribute("value"))
+        await expect(page.locator("#waterfall .facts")).to_contain_text(
+            f"flights/LGA, latest, {every}"
+        )
     await page.get_by_role("button", name="Seen here").click()
-    await expect(page.get_by_role("option").filter(has_text="LGA/TW-9")).to_have_count(0)
+    await expect(events_of(page).filter(has_text="LGA/TW-9")).to_have_count(0)
     await publish_sampled(flights_run, KEY, FLIGHT)
-    await expect(page.get_by_role("option").filter(has_text=KEY).first).to_be_visible()
+    await expect(events_of(page).filter(has_text=KEY).first).to_be_visible()
     await expect(page.locator(".flow-row:not([data-complete])")).to_have_count(0)
     assert console.errors == []
 
@@ -256,7 +289,7 @@ async def test_a_followed_key_is_shown_with_its_events_alone_and_let_go_at_the_e
     line = page.locator("#key-events").get_by_role("row").filter(has_text='"dep_delay":77').first
     for name in STAGES:
         await expect(line.locator(f'[data-label="{name}"]')).to_have_text(MILLISECONDS)
-    options = page.get_by_role("option")
+    options = events_of(page)
     await expect(options.filter(has_text=key).first).to_be_visible()
     await expect(options.filter(has_not_text=key)).to_have_count(0)
     async with page.expect_request(lambda one: one.method == "DELETE") as ended:
@@ -277,11 +310,34 @@ async def test_a_followed_key_is_shown_with_its_events_alone_and_let_go_at_the_e
     assert console.errors == []
 
 
-async def test_what_cannot_be_followed_or_watched_is_said(
+async def test_keys_that_are_followed_fast_one_after_another_are_asked_for_one_at_a_time(
     flights_run: DevRun, open_console: OpenPage
 ) -> None:
     page = (await open_console(flights_run, "#flow")).page
     await expect(page.locator("body")).to_have_attribute("data-state", "live")
+    await page.evaluate(FOLLOW_FAST, ["EWR/TW-1", "EWR/TW-2", "EWR/TW-3", "EWR/TW-3"])
+    await expect(page.locator("#follow-state")).to_contain_text("Following EWR/TW-3")
+    assert await page.evaluate("window.asked") == [
+        ["POST", "EWR/TW-1", 1],
+        ["DELETE", "EWR/TW-1", 1],
+        ["POST", "EWR/TW-3", 1],
+    ]
+    channel = (await page.locator("#follow-state").inner_text()).rpartition("by way of ")[2]
+    await watch(page, channel)  # which the page subscribes to already
+    await page.locator("#follow-stop").click()
+    await expect(page.locator("#watch-state")).to_contain_text(f"Watching {channel}")
+
+
+async def test_what_cannot_be_followed_or_watched_is_said(
+    flights_run: DevRun, open_console: OpenPage
+) -> None:
+    console = await open_console(flights_run, "#flow")
+    page = console.page
+    await console.is_live()
+    async with page.expect_websocket() as opened:
+        await page.reload()
+    socket = await opened.value
+    await console.is_live()
     await page.get_by_label("Stream").fill("nowhere")
     await page.get_by_label("Key", exact=True).fill("x")
     await page.get_by_role("button", name="Follow", exact=True).click()
@@ -291,6 +347,9 @@ async def test_what_cannot_be_followed_or_watched_is_said(
     await expect(page.locator("#watch-state")).to_contain_text("1 to 255 characters")
     await page.get_by_label("Channel").fill("nowhere")
     await page.get_by_role("button", name="Watch").click()
+    await expect(page.locator("#watch-state")).to_contain_text("Refused nowhere")
+    async with socket.expect_event("framesent", lambda sent: '"nowhere"' in sent):
+        await page.get_by_role("button", name="Watch").click()
     await expect(page.locator("#watch-state")).to_contain_text("Refused nowhere")
 
 
@@ -383,7 +442,7 @@ async def test_keyboard_reaches_tabs_list_and_explanations(
     assert "follow-stream" in reached
 
     await watch(page, "flights/JFK")
-    mine = page.get_by_role("option").filter(has_text=KEY)
+    mine = events_of(page).filter(has_text=KEY)
     for number, delay in enumerate((50, 60)):
         await publish_sampled(flights_run, KEY, {**FLIGHT, "dep_delay": delay})
         await expect(mine.nth(number)).to_be_visible()
@@ -393,10 +452,10 @@ async def test_keyboard_reaches_tabs_list_and_explanations(
     await page.keyboard.press("l")
     assert await page.evaluate(focused) == "flows"
     await page.keyboard.press("Home")
-    first = await page.get_by_role("option").first.get_attribute("id")
+    first = await events_of(page).first.get_attribute("id")
     await expect(page.locator("#flows")).to_have_attribute("aria-activedescendant", first)
     await page.keyboard.press("ArrowDown")
-    second = await page.get_by_role("option").nth(1).get_attribute("id")
+    second = await events_of(page).nth(1).get_attribute("id")
     await expect(page.locator("#flows")).to_have_attribute("aria-activedescendant", second)
     await expect(page.locator("#waterfall .way li")).to_have_count(len(STAGES))
 

@@ -24,6 +24,7 @@ __all__ = ["HEARD", "Heard"]
 _TESTS = "the process of the tests"
 _CLIENTS = ("httpx", "httpcore")
 """Those of the tests tell what they ask for, tokens in addresses included; services have them quiet."""
+_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 @dataclass(slots=True)
@@ -99,11 +100,10 @@ class Heard(logging.Handler):
         self._leaks += leaks_in(source, text.splitlines())
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
+        text = record.getMessage() + _fields_of(record)
         error = record.exc_info or (isinstance(record.msg, dict) and record.msg.get("exc_info"))
         if error:
-            told = error if isinstance(error, tuple) else sys.exc_info()
-            text += "\n" + "".join(traceback.format_exception(*told))
+            text += "\n" + "".join(traceback.format_exception(*_told(error)))
         self.hear_text(f"{_TESTS}, logger {record.name}", text)
 
     def take_leaks(self) -> list[Leak]:
@@ -152,6 +152,24 @@ class Heard(logging.Handler):
     def _hear_stderr(self, source: str, said: str | bytes | None) -> None:
         if said:
             self.hear_text(source, said if isinstance(said, str) else said.decode(errors="replace"))
+
+
+def _fields_of(record: logging.LogRecord) -> str:
+    """What was put to it beside its text, a line each."""
+    return "".join(
+        f"\n{name}={field!r}"
+        for name, field in vars(record).items()
+        if name not in _OF_EVERY_RECORD
+    )
+
+
+def _told(error: Any) -> tuple[Any, Any, Any]:
+    """Of `exc_info` in any of its three forms."""
+    if isinstance(error, tuple):
+        return error
+    if isinstance(error, BaseException):
+        return type(error), error, error.__traceback__
+    return sys.exc_info()
 
 
 def _log_of(args: Any, options: dict[str, Any]) -> _Log | None:

@@ -213,12 +213,10 @@ class VirtualNode:
             timers=self.timers,
             on_live=self.delivery.partition_live,
             on_advanced=self.delivery.advanced,
-            traces=traces,
         )
         topology = Topology(log.topic, log.epoch, log.partitions, stream.partitions)
         topologies["s"] = self.topology = topology
-        followed = None if traces is None else traces.followed_in("s")
-        self._ingest.add_stream("s", topology, Decoder(stream, 100_000, followed))
+        self._ingest.add_stream("s", topology, Decoder(stream, 100_000), traces)
         for partition in self._read:
             self._open(partition)
         self.timers.settle()

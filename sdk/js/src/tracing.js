@@ -54,7 +54,7 @@ export class Tracing {
         attributes: {
           'messaging.system': 'tidewire',
           'messaging.operation.name': 'receive',
-          'messaging.operation.type': 'receive',
+          'messaging.operation.type': 'process',
           'messaging.destination.name': channel,
           'messaging.destination.template': stream,
           'messaging.batch.message_count': events.length,

@@ -57,7 +57,7 @@ describe('a traced update', () => {
       attributes: {
         'messaging.system': 'tidewire',
         'messaging.operation.name': 'receive',
-        'messaging.operation.type': 'receive',
+        'messaging.operation.type': 'process',
         'messaging.destination.name': 'flights/JFK',
         'messaging.destination.template': 'flights',
         'messaging.batch.message_count': 2,

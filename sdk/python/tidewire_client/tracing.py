@@ -58,7 +58,7 @@ class Tracing:
                 attributes={
                     "messaging.system": "tidewire",
                     "messaging.operation.name": "receive",
-                    "messaging.operation.type": "receive",
+                    "messaging.operation.type": "process",
                     "messaging.destination.name": channel,
                     "messaging.destination.template": stream,
                     "messaging.batch.message_count": len(message.events),

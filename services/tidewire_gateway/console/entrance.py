@@ -1,11 +1,10 @@
 """`/v1/ws` of the internal port: accept an operator's handshake and have the connection adopted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
 from fastapi import WebSocket
-from starlette.datastructures import Headers
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
@@ -18,14 +17,8 @@ from ..connection import Connection
 from ..plain_upgrade import PATH
 from .operators import MOST_OPERATORS, Operators
 
-__all__ = ["FOREIGN_PAGE", "is_foreign_page", "make_operators_route"]
+__all__ = ["make_operators_route"]
 
-FOREIGN_PAGE = Problem(
-    "foreign-page",
-    HTTPStatus.FORBIDDEN,
-    "Pages of other sites have no business here",
-    "open the console where this port serves it: /console/",
-)
 _NOT_STARTED = Problem(
     "starting", HTTPStatus.SERVICE_UNAVAILABLE, "The node is not started", "try again in a second"
 )
@@ -38,7 +31,7 @@ _FULL = Problem(
 
 
 def make_operators_route(operators_of: Callable[[], Operators | None]) -> WebSocketRoute:
-    """The route; ``operators_of`` is None while the node is not started."""
+    """The route, for an application behind a `PageGuard`; ``operators_of`` is None while the node is not started."""
     return WebSocketRoute(PATH, _Entrance(operators_of))
 
 
@@ -50,7 +43,7 @@ class _Entrance:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         operators = self._operators_of()
-        refusal = _refusal(Headers(scope=scope), operators)
+        refusal = _refusal(operators)
         if refusal is not None:
             response = problem_response(refusal)
             await WebSocket(scope, receive, send).send_denial_response(response)
@@ -63,15 +56,7 @@ class _Entrance:
         protocol.adopt(lambda adopted: Connection(adopted, operators, None))
 
 
-def is_foreign_page(headers: Mapping[str, str]) -> bool:
-    """Whether a page of another site asks, by the hand of an operator's browser. Programs name no origin."""
-    origin = headers.get("origin")
-    return origin is not None and origin.partition("://")[2] != headers.get("host")
-
-
-def _refusal(headers: Mapping[str, str], operators: Operators | None) -> Problem | None:
-    if is_foreign_page(headers):
-        return FOREIGN_PAGE
+def _refusal(operators: Operators | None) -> Problem | None:
     if operators is None:
         return _NOT_STARTED
     return _FULL if operators.is_full else None

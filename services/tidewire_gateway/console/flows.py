@@ -20,10 +20,19 @@ _MOST_WAITING: Final = 100
 
 
 class FlowLog:
-    """`offer` takes a flow; `run` writes. Of more than may be, or may wait, ``dropped`` counts those that were not taken."""
+    """`offer` takes a flow; `run` writes.
 
-    def __init__(self, writer: SystemWriter, clock: Callable[[], float] = time.monotonic) -> None:
-        self.dropped = 0
+    ``count`` is called for each: ``"told"`` once it stands in Kafka, ``"dropped"`` where it never will, since there were more
+    than may be, or may wait, or since Kafka did not take it.
+    """
+
+    def __init__(
+        self,
+        writer: SystemWriter,
+        count: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._count = count
         self._writer = writer
         self._clock = clock
         self._allowance = Allowance(MOST_PER_SECOND, 1.0, clock())
@@ -32,7 +41,7 @@ class FlowLog:
 
     def offer(self, flow: dict[str, Any]) -> None:
         if len(self._waiting) >= _MOST_WAITING or self._allowance.take(self._clock()):
-            self.dropped += 1
+            self._count("dropped")
             return
         self._waiting.append(flow)
         self._has_come.set()
@@ -46,4 +55,5 @@ class FlowLog:
             await asyncio.gather(*map(self._write, flows))
 
     async def _write(self, flow: dict[str, Any]) -> None:
-        await self._writer.write(FLOWS, flow["trace"], orjson.dumps(flow))
+        is_told = await self._writer.write(FLOWS, flow["trace"], orjson.dumps(flow))
+        self._count("told" if is_told else "dropped")

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tidewire.config.explain import explain
 from tidewire.config.streams import is_reserved
 from tidewire.http.answers import problem_response
+from tidewire.http.page_guard import FOREIGN_PAGE
 from tidewire.http.problems import Problem, ProblemError
 from tidewire.ingest.errors import FieldProblem
 
-from .entrance import FOREIGN_PAGE, is_foreign_page
 from .following import LONGEST, MOST_FOLLOWED, Entity, Following
 
 __all__ = ["Follows", "make_follow_router"]
@@ -122,7 +122,7 @@ class Follows:
 
 
 def make_follow_router(follows_of: Callable[[], Follows | None]) -> APIRouter:
-    """``follows_of`` is None while the node is not started."""
+    """For an application behind a `PageGuard`; ``follows_of`` is None while the node is not started."""
     router = APIRouter()
 
     def follows() -> Follows:
@@ -178,8 +178,6 @@ def make_follow_router(follows_of: Callable[[], Follows | None]) -> APIRouter:
 
 async def _read(request: Request) -> _Body:
     """The body of a request of the console, or of a program; raises ``ProblemError``."""
-    if is_foreign_page(request.headers):
-        raise ProblemError(FOREIGN_PAGE)
     sent_as = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent_as != _MEDIA_TYPE:
         raise ProblemError(_NOT_JSON)

@@ -2,14 +2,17 @@
 
 import asyncio
 import time
+from collections import Counter
 from itertools import islice
 from typing import Final
 
+from tidewire.config.streams import is_reserved
 from tidewire.protocol.codes import Recovered
 from tidewire.system.rates import BucketGrowth, Rates
 from tidewire.system.readings import bucket_counts, totals_of, value_of
 from tidewire.system.records import Observation, State
 
+from ..core.feeds import Feed, count_by_state
 from ..core.recovery import Source
 from ..node import Node
 from .figures import Lease, Readings, gateway_figures
@@ -29,7 +32,10 @@ _RATES: Final = {
 
 
 class NodeObserver:
-    """`observe` for a node's records; each look tells what was since the one before."""
+    """`observe` for a node's records; each look tells what was since the one before.
+
+    Feeds of the system's own streams are operators' alone: the surveys leave them out.
+    """
 
     def __init__(self, node: Node) -> None:
         metrics = node.instruments.metrics
@@ -38,7 +44,6 @@ class NodeObserver:
         self._rates = Rates(time.monotonic())
         self._freshness = metrics.histogram("freshness_seconds")
         self._growth = BucketGrowth()
-        self._by_state = metrics.gauges("subscriptions_by_state", "state")
         self._totals = {
             "handshakes": metrics.counters("handshakes_total", "outcome"),
             "errors": metrics.counters("errors_total", "code"),
@@ -54,6 +59,8 @@ class NodeObserver:
         }
         self._feeds = FeedSurvey()
         self._slow = SlowSurvey()
+        self._feed_count = 0
+        self._subscriptions = Counter(count_by_state(()))
 
     async def observe(self) -> Observation:
         await self._look_over()
@@ -62,9 +69,14 @@ class NodeObserver:
     async def _look_over(self) -> None:
         """In slices of what there is now: what comes meanwhile has its turn the next time."""
         feeds = iter(list(self._node.feeds))
+        count, by_state = 0, Counter(count_by_state(()))
         while part := list(islice(feeds, _SLICE)):
-            self._feeds.add(part)
+            of_clients = [feed for feed in part if _is_of_clients(feed)]
+            self._feeds.add(of_clients)
+            count += len(of_clients)
+            by_state.update(count_by_state(of_clients))
             await asyncio.sleep(0)
+        self._feed_count, self._subscriptions = count, by_state
         connections = iter(list(self._node.connections))
         now = asyncio.get_running_loop().time()
         while part_of := list(islice(connections, _SLICE)):
@@ -80,8 +92,8 @@ class NodeObserver:
             open=len(node.connections),
             congested=int(value_of(instruments.connections_congested)),
             handshaking=node.handshakes,
-            subscriptions=totals_of(self._by_state),
-            feeds=len(node.feeds),
+            subscriptions=dict(self._subscriptions),
+            feeds=self._feed_count,
             partitions=int(value_of(instruments.partitions)),
             lag_records=int(value_of(instruments.lag)),
             lag_seconds=value_of(instruments.lag_time),
@@ -102,6 +114,10 @@ class NodeObserver:
             lease=None if targeted is None else Lease(targeted.slot is not None, targeted.slot),
             users=0 if targeted is None else targeted.known,
         )
+
+
+def _is_of_clients(feed: Feed) -> bool:
+    return not is_reserved(feed.key.channel.stream)
 
 
 def _state(node: Node) -> State:

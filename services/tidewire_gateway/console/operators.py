@@ -15,7 +15,9 @@ from tidewire.protocol.frames import Subscribe, Unsubscribe, UpdateSubscription
 
 from ..core.resolving import Operator
 from ..host import Performer, Request
+from ..instruments import Instruments
 from ..node import Node
+from ..sweep import Sweep
 from ..targeted.mail import CHANNEL
 
 if TYPE_CHECKING:
@@ -28,32 +30,36 @@ OPERATOR: Final = Operator("", {"**": frozenset({Action.SUBSCRIBE})}, inf)
 
 
 class Operators:
-    """The node as operators' connections see it: they are no clients, count as none, are nobody's, and are not drained."""
+    """The node as operators' connections see it: they are no clients, are nobody's, and are not drained.
 
-    def __init__(self, node: Node) -> None:
+    ``instruments`` count what they do apart from what clients do; someone has to run ``sweep``. What they subscribe to stands in
+    the node's feeds, beside clients.
+    """
+
+    def __init__(self, node: Node, instruments: Instruments) -> None:
         self.name = node.name
         self.limits = node.limits
-        self.instruments = node.instruments
-        self.sweep = node.sweep
+        self.instruments = instruments
+        self.connections: set[Connection] = set()
+        self.sweep = Sweep(self.connections, instruments)
         self._node = node
-        self._connections: set[Connection] = set()
 
     @property
     def is_full(self) -> bool:
-        return len(self._connections) >= MOST_OPERATORS
+        return len(self.connections) >= MOST_OPERATORS
 
     def identify(self, token: str | None) -> Identity:
         """An operator, with any token or none."""
         return OPERATOR
 
     def opened(self, connection: "Connection") -> None:
-        self._connections.add(connection)
+        self.connections.add(connection)
 
     def welcomed(self, connection: "Connection", device: str | None) -> None:
         return
 
     def closed(self, connection: "Connection", code: int) -> None:
-        self._connections.discard(connection)
+        self.connections.discard(connection)
         self.sweep.discard(connection)
         self.drop(connection)
 

@@ -6,28 +6,25 @@ from typing import NamedTuple
 from tidewire.protocol.codes import Mode
 
 from .events import Event
-from .sampling import SampledEvent
 
 __all__ = ["Batch", "EveryWindow", "LatestWindow", "Window", "make_window"]
 
 
 class Batch(NamedTuple):
-    """What one flush carries; ``coalesced`` counts the events folded away, ``sampled`` are of both kinds."""
+    """What one flush carries; ``coalesced`` counts the events folded away."""
 
     events: Sequence[Event]
     coalesced: int
-    sampled: Sequence[SampledEvent] = ()
 
 
 class LatestWindow:
     """Keeps the newest event of every entity; bounded by the number of entities."""
 
-    __slots__ = ("_newest", "_offered", "_sampled")
+    __slots__ = ("_newest", "_offered")
 
     def __init__(self) -> None:
         self._newest: dict[str, Event] = {}
         self._offered = 0
-        self._sampled: list[SampledEvent] = []
 
     def __len__(self) -> int:
         return len(self._newest)
@@ -36,16 +33,13 @@ class LatestWindow:
         """Take an event; whether the window is full, which this one never is."""
         self._newest[event.entity] = event
         self._offered += 1
-        if event.sampled is not None:
-            self._sampled.append(event.sampled)
         return False
 
     def take_batch(self) -> Batch:
         events = list(self._newest.values())
-        batch = Batch(events, self._offered - len(events), self._sampled)
+        batch = Batch(events, self._offered - len(events))
         self._newest = {}
         self._offered = 0
-        self._sampled = []
         return batch
 
 
@@ -69,7 +63,7 @@ class EveryWindow:
         return self._bytes >= self._max_bytes
 
     def take_batch(self) -> Batch:
-        batch = Batch(self._events, 0, [e.sampled for e in self._events if e.sampled is not None])
+        batch = Batch(self._events, 0)
         self._events = []
         self._bytes = 0
         return batch

@@ -1,6 +1,6 @@
 """Turn Kafka records into events, or name why a record cannot be one."""
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import partial
 
@@ -10,10 +10,8 @@ import orjson
 from tidewire.config.streams import Stream
 from tidewire.kafka.records import Header, Record
 from tidewire.protocol.server_frames import encode_event
-from tidewire.protocol.trace_context import TRACEPARENT, TraceParent, sampled
 
 from .events import Event
-from .sampling import SampledEvent
 
 __all__ = ["Decoder", "RejectReason", "Rejected"]
 
@@ -22,8 +20,6 @@ _MAX_DEPTH = 256
 _SHORTEST_TOO_DEEP = 2 * (_MAX_DEPTH + 1)
 """Bytes: each level takes a bracket that opens and one that closes."""
 _STRUCTURED = b"application/cloudevents+json"
-_TRACE_EXTENSION = "ce_traceparent"
-"""CloudEvents' distributed-tracing extension, in binary mode."""
 
 
 class RejectReason(StrEnum):
@@ -50,7 +46,6 @@ class _Structured(msgspec.Struct):
 
     data: msgspec.Raw = msgspec.Raw(b"null")
     data_base64: None = None
-    traceparent: object = None
 
 
 _decode_structured = msgspec.json.Decoder(_Structured).decode
@@ -59,17 +54,13 @@ _decode_structured = msgspec.json.Decoder(_Structured).decode
 class Decoder:
     """Decodes the records of one stream.
 
-    ``max_event_bytes`` bounds an encoded event, so that each fits into one frame. ``followed`` are the entities whose events
-    count as sampled whatever their producers say; None: no event does.
+    ``max_event_bytes`` bounds an encoded event, so that each fits into one frame.
     """
 
-    __slots__ = ("_entity_of", "_followed", "_group_of", "_max_event_bytes", "stream")
+    __slots__ = ("_entity_of", "_group_of", "_max_event_bytes", "stream")
 
-    def __init__(
-        self, stream: Stream, max_event_bytes: int, followed: Set[str] | None = None
-    ) -> None:
+    def __init__(self, stream: Stream, max_event_bytes: int) -> None:
         self.stream = stream
-        self._followed = followed
         self._max_event_bytes = max_event_bytes
         self._group_of = stream.group_of
         self._entity_of = _entity_rule(stream.entity)
@@ -78,23 +69,14 @@ class Decoder:
         """The record's event; raises `Rejected` when clients cannot be given it."""
         _, partition, offset, ts_ms, key_bytes, data, headers = record
         key = _key(key_bytes)
-        if self._followed is None:
-            parent, is_structured = None, _is_structured(headers)
-        else:
-            parent, is_structured = _look_at(headers)
-        if data is not None and is_structured:
-            data, inner = _read_cloudevent(data)
-            parent = parent or inner
+        if data is not None and _is_structured(headers):
+            data = _data_of_cloudevent(data)
         value = None if data is None else _parsed(data)
         entity = key if self._entity_of is None else self._entity_of(headers, value)
         encoded = encode_event(entity, data, ts_ms, partition, offset)
         if len(encoded) > self._max_event_bytes:
             raise Rejected(RejectReason.TOO_LARGE)
-        group, is_removal = self._group_of(key), data is None
-        if self._followed is None or (parent is None and entity not in self._followed):
-            return Event(entity, group, partition, offset, ts_ms, is_removal, encoded)
-        traced = SampledEvent(parent, entity, partition, offset, ts_ms)
-        return Event(entity, group, partition, offset, ts_ms, is_removal, encoded, traced)
+        return Event(entity, self._group_of(key), partition, offset, ts_ms, data is None, encoded)
 
 
 def _key(key: bytes | None) -> str:
@@ -113,30 +95,15 @@ def _is_structured(headers: Sequence[Header]) -> bool:
     return False
 
 
-def _look_at(headers: Sequence[Header]) -> tuple[TraceParent | None, bool]:
-    """Who published a record, if that is sampled, and `_is_structured`: one pass for both."""
-    parent, extension, is_structured = None, None, False
-    for name, content in headers:
-        if name == TRACEPARENT:
-            parent = sampled(content)
-        elif name == "content-type":
-            is_structured = content.startswith(_STRUCTURED)
-        elif name == _TRACE_EXTENSION:
-            extension = sampled(content)
-    return parent or extension, is_structured
-
-
-def _read_cloudevent(body: bytes) -> tuple[bytes, TraceParent | None]:
-    """What a CloudEvent in structured mode carries, as published, and its sampled parent; raises `Rejected`."""
+def _data_of_cloudevent(body: bytes) -> bytes:
+    """What a CloudEvent in structured mode carries, as published; raises `Rejected`."""
     try:
         event = _decode_structured(body)
     except RecursionError:
         raise Rejected(RejectReason.TOO_DEEP) from None
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise Rejected(RejectReason.NOT_JSON) from None
-    named = event.traceparent
-    parent = sampled(named.encode()) if isinstance(named, str) and named.isascii() else None
-    return bytes(event.data), parent
+    return bytes(event.data)
 
 
 def _parsed(data: bytes) -> object:

@@ -2,8 +2,6 @@
 
 import msgspec
 
-from .sampling import SampledEvent
-
 __all__ = ["Event"]
 
 
@@ -11,7 +9,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     """One event of a partition.
 
     ``entity`` is what coalesces and travels as ``key``; ``group`` is what a channel selects;
-    ``encoded`` is the event as it stands in every frame (UTF-8 JSON); ``sampled`` is there where its way is traced. A struct, since it is made six times as
+    ``encoded`` is the event as it stands in every frame (UTF-8 JSON). A struct, since it is made six times as
     fast as a tuple with names, and the collector need not look at it: what it holds refers to nothing.
     """
 
@@ -22,4 +20,3 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     ts_ms: int
     deleted: bool
     encoded: bytes
-    sampled: SampledEvent | None = None

@@ -1,13 +1,14 @@
 """Feeds: one (channel, mode, interval) on this node, shared by every subscription that asks for it."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import chain
 from typing import NamedTuple
 from weakref import WeakSet
 
+from tidewire.config.streams import is_reserved
 from tidewire.protocol.channels import Channel
 from tidewire.protocol.codes import Mode
 from tidewire.protocol.positions import Position
@@ -16,10 +17,12 @@ from .backlog import Backlog
 from .coalescing import Batch, Window, make_window
 from .events import Event
 from .partition_log import PartitionLog
+from .sampling import SampledEvent
 from .snapshots import Snapshot
 from .subscriptions import STATE_NAMES, Subscription, SubscriptionState
 
 __all__ = [
+    "MOST_SAMPLED",
     "Feed",
     "FeedKey",
     "Flush",
@@ -29,6 +32,8 @@ __all__ = [
     "events_at_or_after",
 ]
 
+MOST_SAMPLED = 128
+"""Of one flush: as many as a span may have links (OTEL_SPAN_LINK_COUNT_LIMIT)."""
 _SNAPSHOTS = 4
 _SNAPSHOT_AGE = 1.0
 
@@ -74,7 +79,8 @@ class Urgency(Enum):
 class Flush(NamedTuple):
     """One flush: its batch and moved ``position`` for those attached, who stood at ``prior`` before it.
 
-    ``joining`` are the subscriptions that attach at this boundary; ``sequence`` is the feed's count.
+    ``joining`` are the subscriptions that attach at this boundary; ``sequence`` is the feed's count. ``sampled`` are those
+    of the events carried or folded that are followed, the newest at most; ``sampled_before`` counts the others.
     """
 
     batch: Batch
@@ -82,6 +88,8 @@ class Flush(NamedTuple):
     prior: Position
     joining: list[Subscription]
     sequence: int
+    sampled: Sequence[SampledEvent] = ()
+    sampled_before: int = 0
 
 
 class Feed:
@@ -96,6 +104,8 @@ class Feed:
 
     __slots__ = (
         "_catching_up",
+        "_noted",
+        "_sampled",
         "_snapshot",
         "_snapshots",
         "attached",
@@ -103,6 +113,7 @@ class Feed:
         "carried",
         "coalesced",
         "detached",
+        "is_reserved",
         "is_scheduled",
         "joining",
         "key",
@@ -127,6 +138,7 @@ class Feed:
     ) -> None:
         self.sub = sub
         self.key = key
+        self.is_reserved = is_reserved(key.channel.stream)
         self.topology = topology
         self.partitions = partitions
         self.window: Window = make_window(key.mode, max_window_bytes)
@@ -138,6 +150,8 @@ class Feed:
         self.carried = self.coalesced = 0
         self.backlog: Backlog | None = None
         self._catching_up: set[Subscription] = set()
+        self._sampled: deque[SampledEvent] = deque(maxlen=MOST_SAMPLED)
+        self._noted = 0
         self._snapshot: Snapshot | None = None  # the last one made
         self._snapshots: WeakSet[Snapshot] = (
             WeakSet()
@@ -222,13 +236,21 @@ class Feed:
         batch = self.window.take_batch()
         self.carried += len(batch.events)
         self.coalesced += batch.coalesced
-        return Flush(
-            batch,
-            Position(self.topology.epoch, moved),
-            prior,
-            joining,
-            self.sequence,
-        )
+        position = Position(self.topology.epoch, moved)
+        sampled, before = self._take_sampled() if self._sampled else ((), 0)
+        return Flush(batch, position, prior, joining, self.sequence, sampled, before)
+
+    def note(self, event: SampledEvent) -> None:
+        """The event that is about to be offered is followed."""
+        if self.is_attended:
+            self._sampled.append(event)
+            self._noted += 1
+
+    def _take_sampled(self) -> tuple[Sequence[SampledEvent], int]:
+        sampled, noted = list(self._sampled), self._noted
+        self._sampled.clear()
+        self._noted = 0
+        return sampled, noted - len(sampled)
 
     @property
     def is_level(self) -> bool:
@@ -335,6 +357,7 @@ class Feed:
     def _forget_if_unattended(self) -> None:
         if not self.is_attended:
             self.window.take_batch()
+            self._take_sampled()
 
 
 def count_by_state(feeds: Iterable[Feed]) -> dict[str, int]:

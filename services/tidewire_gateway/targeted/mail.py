@@ -33,7 +33,7 @@ from ..core.personal_feed import PersonalFeed
 from ..core.recovery import Source
 from ..core.sampling import SampledEvent
 from ..instruments import Instruments
-from ..traces import EventTraces
+from ..traces import EventTraces, FlushSize
 from ..traces import Push as PushSpan
 from .letters import CHANNEL, DESTINATION, event_of
 from .push import NO_OFFSET, Push, PushOutcome
@@ -256,7 +256,7 @@ class Mail:
         """One event is about to be written; None where it is not traced."""
         if event is None or self._traces is None:
             return None
-        return self._traces.push([event], DESTINATION, 1, 0)
+        return self._traces.push([event], DESTINATION, FlushSize(1, 0))
 
     def push(
         self, client: MailClient | None, push: Push, span: PushSpan | None = None

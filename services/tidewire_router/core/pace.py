@@ -4,19 +4,22 @@ __all__ = ["Pace"]
 
 
 class Pace:
-    """Counts anew each second that begins; ``most`` of one second are let pass."""
+    """Counts anew each second that begins; ``most`` of one second may be taken."""
 
-    __slots__ = ("_most", "_passed", "_second")
+    __slots__ = ("_most", "_second", "_taken")
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._second: int | None = None
-        self._passed = 0
+        self._taken = 0
 
-    def passes(self, now: float) -> bool:
-        """``now`` in seconds, of any clock."""
+    def has_room(self, now: float) -> bool:
+        """Whether one more may be taken; ``now`` in seconds, of any clock."""
         second = int(now)
         if second != self._second:
-            self._second, self._passed = second, 0
-        self._passed += 1
-        return self._passed <= self._most
+            self._second, self._taken = second, 0
+        return self._taken < self._most
+
+    def take(self) -> None:
+        """One of the second that `has_room` was asked for last."""
+        self._taken += 1

@@ -1,5 +1,6 @@
 """`tidewire console`: open the console of a gateway node in a browser."""
 
+import http.client
 import urllib.error
 import urllib.request
 import webbrowser
@@ -18,6 +19,7 @@ from .output import print_line, progress
 __all__ = ["register"]
 
 _ANSWER_TIMEOUT: Final = 5.0
+_FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
 
 
@@ -72,6 +74,11 @@ def _check(page: str) -> None:
         opener.open(page, timeout=_ANSWER_TIMEOUT).close()
     except urllib.error.HTTPError as error:
         error.close()
+        if error.code == _FORBIDDEN:
+            raise ConfigError(
+                f"the node does not go by the name in {page}: take an IP address, or add the name to its "
+                "TIDEWIRE_GATEWAY__CONSOLE_HOSTS"
+            ) from None
         if error.code == _NOT_FOUND:
             raise ConfigError(
                 f"there is no console at {page}: set TIDEWIRE_GATEWAY__CONSOLE=true for the node, and name its "
@@ -80,3 +87,9 @@ def _check(page: str) -> None:
         raise ConfigError(f"{page} answers with {error.code}: see the node's log") from None
     except OSError as error:
         raise ConfigError(f"nothing answers at {page} ({error}): see that the node runs") from None
+    except (http.client.InvalidURL, UnicodeError):
+        raise ConfigError(f"--url: {page!r} is no URL that can be asked") from None
+    except http.client.HTTPException:
+        raise ConfigError(
+            f"what answers at {page} speaks no HTTP: name a node's internal port with --url"
+        ) from None

@@ -34,6 +34,15 @@ SlotsOption = Annotated[
     int,
     typer.Option(metavar="N", min=1, max=10_000, help="Nodes that there may be, with --targeted."),
 ]
+ReplicationOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        max=32,
+        help="Replicas of the topics that --targeted and --console make. Default: as many as the stream with most has.",
+    ),
+]
 ConsoleOption = Annotated[
     bool,
     typer.Option("--console", help="Also the topics of the console: the system's own streams."),
@@ -62,6 +71,7 @@ def apply(
     targeted: TargetedOption = False,
     slots: SlotsOption = DEFAULT_SLOTS,
     console_too: ConsoleOption = False,
+    replication: ReplicationOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make the topics that are missing; a topic that exists is checked, never changed.
@@ -70,7 +80,8 @@ def apply(
     """
     to = connection(kafka, streams, data_dir)
     with _admin(to) as admin:
-        _tell(apply_topics(admin, _wanted(to, targeted, slots, console_too)), as_json=as_json)
+        wanted = _wanted(to, targeted, slots, console_too, replication)
+        _tell(apply_topics(admin, wanted), as_json=as_json)
 
 
 def list_topics(
@@ -120,11 +131,16 @@ def check(
         _tell(check_topics(admin, _wanted(to, targeted, slots, console_too)), as_json=as_json)
 
 
-def _wanted(to: Connection, targeted: bool, slots: int, console_too: bool) -> Mapping[str, Stream]:
+def _wanted(
+    to: Connection, targeted: bool, slots: int, console_too: bool, replication: int | None = None
+) -> Mapping[str, Stream]:
+    """``replication`` None: as many replicas as the stream with most has."""
+    most = max((stream.replication for stream in to.streams.values()), default=1)
+    replicas = most if replication is None else replication
     return (
         to.streams
-        | (targeted_topics(slots=slots) if targeted else {})
-        | (system_streams() if console_too else {})
+        | (targeted_topics(slots=slots, replication=replicas) if targeted else {})
+        | (system_streams(replication=replicas) if console_too else {})
     )
 
 

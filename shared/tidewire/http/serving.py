@@ -28,7 +28,9 @@ def serve(
 ) -> None:
     """Serve on ``sock`` until SIGINT or SIGTERM, then finish the requests in work.
 
-    An application ends its own service by ``state.stop()``; ``state.failure``, where it left one, is raised then.
+    An application ends its own service by ``state.stop()``; ``state.failure``, where it left one, is raised then. Where it has a
+    ``state.drain``, that is called as soon as a signal comes: it still listens for a moment then. Where it has a
+    ``state.started``, an event, it is ready, which ``is_ready_told``, only when that is set; it listens before.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit)  # uvicorn raises the signal again once it has shut down
@@ -81,12 +83,16 @@ class _Server(uvicorn.Server):
         self._url = url
         self._is_ready_told = is_ready_told
         self._reason = "its task is over"
+        self._telling: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._reason = signal.Signals(sig).name
+        drain = getattr(self._app.state, "drain", None)
+        if drain is not None:
+            drain()
         super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -95,11 +101,19 @@ class _Server(uvicorn.Server):
             return
         _log.info("listening", http=self._url, version=__version__)
         if self._is_ready_told:
-            ready = {"event": "ready", "http": self._url, "pid": os.getpid()}
-            sys.stdout.write(orjson.dumps(ready).decode() + "\n")
-            sys.stdout.flush()
+            self._telling = asyncio.create_task(self._tell_ready(), name="tell-ready")
+
+    async def _tell_ready(self) -> None:
+        started: asyncio.Event | None = getattr(self._app.state, "started", None)
+        if started is not None:
+            await started.wait()
+        ready = {"event": "ready", "http": self._url, "pid": os.getpid()}
+        sys.stdout.write(orjson.dumps(ready).decode() + "\n")
+        sys.stdout.flush()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
         await super().shutdown(sockets)
         failure: BaseException | None = getattr(self._app.state, "failure", None)
         reason = self._reason if failure is None else f"{type(failure).__name__}: {failure}"

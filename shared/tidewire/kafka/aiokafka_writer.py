@@ -5,6 +5,7 @@ import contextlib
 
 from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka
+from aiokafka.conn import CloseReason
 
 from .aiokafka_errors import translate, translated
 from .aiokafka_metadata import partition_counts
@@ -16,6 +17,7 @@ from .settings import KafkaSettings
 __all__ = ["AiokafkaWriter"]
 
 _ATTEMPTS = 3
+_FAREWELL = 0.1
 # The broker refused these for what an earlier batch left behind; nothing of them was written.
 _REFUSED_FOR_ANOTHER = (
     kafka.OutOfOrderSequenceNumber,
@@ -71,6 +73,8 @@ class AiokafkaWriter:
                     return await self._deliver(record)
         except BrokerUnavailableError:
             self._partitions_by_topic.pop(record.topic, None)
+            if self._producer is None:
+                raise
             await self.partitions_of(record.topic)  # the topic may be what is away
             raise
 
@@ -99,6 +103,12 @@ class AiokafkaWriter:
             producer, self._producer = self._producer, None
             await self._stop(producer)
 
+    async def abandon(self) -> None:
+        if self._producer is None:
+            return
+        producer, self._producer = self._producer, None
+        await _abandon(producer)
+
     def _running(self) -> AIOKafkaProducer:
         assert self._producer is not None, "start() comes first, and nothing after close()"
         return self._producer
@@ -126,6 +136,10 @@ class AiokafkaWriter:
                     raise
                 alone = True
             except _REFUSED_FOR_ANOTHER:
+                if self._producer is None:
+                    raise BrokerUnavailableError(
+                        f"writing to {record.topic}[{record.partition}]: given up without an answer"
+                    ) from None
                 await self._renew(producer)
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -176,7 +190,7 @@ class AiokafkaWriter:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.request_timeout):
                 await producer._sender.close()
-        producer._message_accumulator.fail_all(kafka.ProducerClosed())
+        _fail_all(producer)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.request_timeout):
                 await producer.stop()
@@ -188,3 +202,39 @@ class AiokafkaWriter:
         if topic not in counts:
             raise UnknownTopicError(f"topic {topic!r} does not exist: make it first", topic=topic)
         return counts[topic]
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """End aiokafka's producer without a word to the broker, which may never answer.
+
+    It counts as closed before anything is waited for: nothing is left over, though nobody should wait for the end.
+    """
+    producer._closed = True
+    _close_connections(producer)
+    sender = producer._sender.sender_task
+    try:
+        while sender is not None and not sender.done():
+            sender.cancel()  # then it waits for its requests, which it cancels the second time
+            await asyncio.wait({sender}, timeout=_FAREWELL)
+    finally:
+        _fail_all(producer)
+        _close_connections(producer)
+    await producer.client.close()
+
+
+def _close_connections(producer: AIOKafkaProducer) -> None:
+    for connection in list(producer.client._conns.values()):
+        connection.close(reason=CloseReason.SHUTDOWN)
+
+
+def _fail_all(producer: AIOKafkaProducer) -> None:
+    """Give up every record that is not acknowledged; nobody has to hear of those that nobody waits for."""
+    accumulator = producer._message_accumulator
+    batches = [batch for queued in accumulator._batches.values() for batch in queued]
+    accumulator._pending_batches.update(batches)  # where one that was sent once is looked for
+    batches = list(accumulator._pending_batches)
+    accumulator.fail_all(kafka.ProducerClosed())
+    for batch in batches:
+        for future in (batch.future, batch._drain_waiter, *(f for f, _ in batch._msg_futures)):
+            if future.done() and not future.cancelled():
+                future.exception()  # which marks it as heard

@@ -147,6 +147,9 @@ class MemoryWriter:
     async def close(self) -> None:
         await self.flush()
 
+    async def abandon(self) -> None:
+        return
+
     async def _until_released(self) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _HOLD_TIMEOUT

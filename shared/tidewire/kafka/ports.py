@@ -158,6 +158,10 @@ class RecordWriter(Protocol):
         """Flush, then let go of the connection, which also happens when the flush raises."""
         ...
 
+    async def abandon(self) -> None:
+        """Let go of the connection at once, whatever the broker does; what is not acknowledged is given up."""
+        ...
+
 
 class SyncRecordWriter(Protocol):
     """Writes records from a thread; idempotent, acks=all, bounded buffer."""

@@ -56,6 +56,6 @@ def handed_on(value: bytes) -> str | None:
     return f"00{value[2:_SIZE].decode('ascii')}" if is_traceparent(value) else None
 
 
-def traceparent(trace_id: int, span_id: int) -> str:
-    """The header of a sampled span."""
-    return f"00-{trace_id:032x}-{span_id:016x}-01"
+def traceparent(trace_id: int, span_id: int, *, is_sampled: bool = True) -> str:
+    """The header of a span."""
+    return f"00-{trace_id:032x}-{span_id:016x}-0{is_sampled:d}"

@@ -1,13 +1,15 @@
 """The `send` span of an event: begun where it is published, ended by what became of it."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import AttributeValue
 
 from .._version import __version__
 from ..kafka.records import NewRecord, RecordPosition
@@ -15,10 +17,14 @@ from ..protocol.trace_context import TRACEPARENT, is_traceparent, sampled
 
 __all__ = ["Send", "Sends", "current_trace"]
 
+_logger = logging.getLogger(__name__)
 _SCOPE: Final = "tidewire"
 _ID: Final = "ce_id"
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 _NOWHERE: Final = Context()
+
+T = TypeVar("T")
+_Attempt = Callable[[Callable[[], Any]], Any]
 
 
 def current_trace() -> Mapping[str, str]:
@@ -27,32 +33,44 @@ def current_trace() -> Mapping[str, str]:
 
 
 class Sends:
-    """Begins spans by ``tracer``; None: by the process's, of OpenTelemetry's API, which makes none where no SDK is set up."""
+    """Begins spans by ``tracer``; None: by the process's, of OpenTelemetry's API, which makes none where no SDK is set up.
+
+    Whatever OpenTelemetry raises costs spans and is logged once; it never reaches who publishes.
+    """
 
     def __init__(self, tracer: Tracer | None = None) -> None:
         self._tracer = trace.get_tracer(_SCOPE, __version__) if tracer is None else tracer
         self._named: dict[str, tuple[str, Mapping[str, str]]] = {}  # there are as many as topics
+        self._has_failed = False
 
     def begin(self, topic: str, given: Mapping[str, str], *, system: str = "kafka") -> "Send":
         """An event is published to ``topic``; ``given`` is the context it came with, where the caller has none of its own.
 
         Nothing is begun in a context that is not sampled: that goes on as it is. Where there is none, the tracer decides.
         """
+        attempt = self._attempt
+        return (
+            attempt(lambda: self._begin(topic, given, system))
+            or attempt(lambda: Send(None, current_trace() or given, attempt))
+            or Send(None, given, attempt)
+        )
+
+    def _begin(self, topic: str, given: Mapping[str, str], system: str) -> "Send":
         current = trace.get_current_span().get_span_context()
         if current.is_valid:
             if not current.trace_flags.sampled:
-                return Send(None, current_trace())
+                return Send(None, current_trace(), self._attempt)
             span = self._start(topic, system, None)
-            return Send(span, _headers_of(span))
+            return Send(span, _headers_of(span), self._attempt)
         context = _NOWHERE
         if given:
             traceparent = given.get(TRACEPARENT, "").encode(errors="replace")
             if sampled(traceparent) is not None:
                 context = _PROPAGATOR.extract(given, _NOWHERE)
             elif is_traceparent(traceparent):
-                return Send(None, given)
+                return Send(None, given, self._attempt)
         span = self._start(topic, system, context)
-        return Send(span, _headers_of(span))
+        return Send(span, _headers_of(span), self._attempt)
 
     def _start(self, topic: str, system: str, context: Context | None) -> Span:
         named = self._named.get(topic)
@@ -61,6 +79,16 @@ class Sends:
         name, attributes = named
         return self._tracer.start_span(name, context, SpanKind.PRODUCER, attributes)
 
+    def _attempt(self, call: Callable[[], T]) -> T | None:
+        """What it returns; None where OpenTelemetry fails."""
+        try:
+            return call()
+        except Exception as error:  # a library's: traces are never the reason for anything
+            if not self._has_failed:
+                _logger.warning("spans may be missing: OpenTelemetry failed", exc_info=error)
+            self._has_failed = True
+            return None
+
 
 class Send:
     """One event on its way, for the length of a `with` block; an error that leaves the block is the span's.
@@ -68,35 +96,35 @@ class Send:
     ``trace`` are the headers that go with the event.
     """
 
-    __slots__ = ("_span", "trace")
+    __slots__ = ("_attempt", "_span", "trace")
 
-    def __init__(self, span: Span | None, trace: Mapping[str, str]) -> None:
+    def __init__(self, span: Span | None, trace: Mapping[str, str], attempt: _Attempt) -> None:
         self._span = span if span is not None and span.is_recording() else None
+        self._attempt = attempt
         self.trace = trace
 
     def carrying(self, record: NewRecord) -> NewRecord:
         """What the event has become."""
-        span = self._span
-        if span is not None:
+        if self._span is not None:
             event_id = next(text for name, text in record.headers if name == _ID)
-            self.describe(event_id.decode(), len(record.value or b""))
-            span.set_attribute("messaging.destination.partition.id", str(record.partition))
+            about: dict[str, AttributeValue] = {
+                "messaging.destination.partition.id": str(record.partition)
+            }
             if record.key is not None:
-                span.set_attribute("messaging.kafka.message.key", record.key.decode())
+                about["messaging.kafka.message.key"] = record.key.decode()
             if record.value is None:
-                span.set_attribute("messaging.kafka.message.tombstone", True)
+                about["messaging.kafka.message.tombstone"] = True
+            self.describe(event_id.decode(), len(record.value or b""))
+            self._set(about)
         return record
 
     def describe(self, event_id: str, size: int) -> None:
         """The event's id, and the bytes of its data."""
-        if self._span is not None:
-            self._span.set_attribute("messaging.message.id", event_id)
-            self._span.set_attribute("messaging.message.body.size", size)
+        self._set({"messaging.message.id": event_id, "messaging.message.body.size": size})
 
     def written(self, at: RecordPosition) -> RecordPosition:
         """The broker has acknowledged it."""
-        if self._span is not None:
-            self._span.set_attribute("messaging.kafka.offset", at.offset)
+        self._set({"messaging.kafka.offset": at.offset})
         return at
 
     def __enter__(self) -> Self:
@@ -108,12 +136,18 @@ class Send:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._span is None:
+        span = self._span
+        if span is None:
             return
         if kind is not None:
-            self._span.set_attribute("error.type", kind.__qualname__)
-            self._span.set_status(StatusCode.ERROR, str(error))
-        self._span.end()
+            self._set({"error.type": kind.__qualname__})
+            self._attempt(lambda: span.set_status(StatusCode.ERROR, str(error)))
+        self._attempt(span.end)
+
+    def _set(self, attributes: Mapping[str, AttributeValue]) -> None:
+        span = self._span
+        if span is not None:
+            self._attempt(lambda: span.set_attributes(attributes))
 
 
 def _named(topic: str, system: str) -> tuple[str, Mapping[str, str]]:

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import orjson
 
-from ..telemetry.logging import get_logger
 from .alarms import Alarms, Rule
-from .ending import end_task
+from .ending import end_task, tell_fault
 from .records import Observation, Process, State, key_of, system_record
 from .streams import SYSTEM
 from .vitals import ProcessVitals
@@ -20,9 +19,9 @@ from .writer import SystemWriter
 __all__ = ["EVERY", "Reporter"]
 
 EVERY: Final = 2.0
-_LAST_RECORD_TIMEOUT: Final = 1.0
-
-_log = get_logger(__name__)
+_TASK_TIMEOUT: Final = 0.5
+_LAST_RECORD_TIMEOUT: Final = 0.75
+_FAREWELL_TIMEOUT: Final = 0.25
 
 
 class Reporter:
@@ -52,16 +51,16 @@ class Reporter:
     def begin(self) -> None:
         """Within the loop."""
         self._task = asyncio.create_task(self._run(), name="report to tidewire.system")
-        self._task.add_done_callback(_tell_fault)
+        self._task.add_done_callback(tell_fault("reports"))
 
     async def end(self) -> None:
-        """Say that the process has ended in order; the figures are those of the last record. Takes three seconds at the very most."""
+        """Say that the process has ended in order; the figures are those of the last record. Takes a second and a half at the very most."""
         if self._task is not None:
-            await end_task(self._task)
+            await end_task(self._task, _TASK_TIMEOUT)
         record = self._record(Observation(State.ENDED, self._observed.figures))
         writing = asyncio.create_task(self._write(record), name="last record")
         await asyncio.wait({writing}, timeout=_LAST_RECORD_TIMEOUT)
-        await end_task(writing)
+        await end_task(writing, _FAREWELL_TIMEOUT)
 
     async def report(self) -> None:
         """One record now."""
@@ -96,8 +95,3 @@ class Reporter:
 
     async def _write(self, record: dict[str, Any]) -> None:
         await self._writer.write(SYSTEM, key_of(self._process), orjson.dumps(record))
-
-
-def _tell_fault(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("reports have ended by a fault of ours", exc_info=error)

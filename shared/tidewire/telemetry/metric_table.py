@@ -115,6 +115,7 @@ _REGISTRY_OPERATIONS = (
     "disconnect",
 )
 _CALLS = ("ok", "failed")
+_TRACED = ("traced", "capped", "not_sampled")
 _LETTERS = ("inbox", "mailbox", "push", "nobody", "expired", "fenced", "unreadable")
 _ERROR_CODES = tuple(code.value for code in ErrorCode)
 _CLOSE_CODES = (*(str(code.value) for code in CloseCode), "1005", "1006", OTHER)
@@ -314,6 +315,7 @@ METRICS: tuple[MetricSpec, ...] = (
         Kind.GAUGE,
         "1 while the broker does not answer the node's reader and clients are told that they are stale, else 0",
         "gateway",
+        note="A node that reads nothing, because nobody asks for anything, does not know: 0.",
     ),
     MetricSpec(
         "leases_lost_total",
@@ -345,15 +347,28 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "traced_events_total",
         Kind.COUNTER,
-        "Sampled events that were followed, and those that were not because there were too many",
+        "Sampled events that were followed, and those that were not: too many, or refused by the sampler",
         "gateway",
-        {"outcome": ("traced", "capped")},
+        {"outcome": _TRACED},
     ),
     MetricSpec(
         "trace_links_cut_total",
         Kind.COUNTER,
         "Sampled events whose flush carried more of them than a span may have links",
         "gateway",
+    ),
+    MetricSpec(
+        "flows_total",
+        Kind.COUNTER,
+        "Flushes with sampled events, by whether the console's stream was told of them",
+        "gateway",
+        {"outcome": ("told", "dropped")},
+    ),
+    MetricSpec(
+        "system_records_lost_total",
+        Kind.COUNTER,
+        "Records for the console that Kafka did not take",
+        EVERY_SERVICE,
     ),
     MetricSpec(
         "trace_spans_total",
@@ -548,9 +563,9 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "router_traced_messages_total",
         Kind.COUNTER,
-        "Sampled messages that were followed, and those that were not because there were too many",
+        "Sampled messages that were followed, and those that were not: too many, or refused by the sampler",
         "router",
-        {"outcome": ("traced", "capped")},
+        {"outcome": _TRACED},
     ),
     MetricSpec(
         "router_waiting_messages",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..config.streams import Stream
+from ..config.streams import Stream, is_reserved
 from ..kafka.records import TopicSpec, TopicState
 
 __all__ = ["Difference", "Status", "TopicReport", "TopicsReport", "differences", "plan", "spec_of"]
@@ -78,6 +78,9 @@ def spec_of(stream: Stream, overrides: Mapping[str, str] | None = None) -> Topic
     """
     if stream.table:
         settings = dict(_TABLE_SETTINGS)
+        if stream.retention_ms not in (None, -1):  # one of the system's own
+            settings["cleanup.policy"] = "compact,delete"
+            settings["retention.ms"] = str(stream.retention_ms)
     else:
         settings = {"cleanup.policy": "delete"}
         if stream.retention_ms is not None:
@@ -103,7 +106,9 @@ def differences(stream: Stream, state: TopicState) -> tuple[Difference, ...]:
     for setting in ("cleanup.policy", "retention.ms"):
         wanted, is_set = spec.config.get(setting), state.config.get(setting)
         if wanted is not None and is_set is not None and _parts(wanted) != _parts(is_set):
-            cure = f"set it with kafka-configs, or change {_key_of(setting)} in streams.yaml"
+            cure = "set it with kafka-configs"
+            if not is_reserved(stream.topic):
+                cure += f", or change {_key_of(setting)} in streams.yaml"
             found.append(Difference(setting, wanted, is_set, cure))
     return tuple(found)
 

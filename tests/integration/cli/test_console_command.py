@@ -1,5 +1,7 @@
 """`tidewire console`: where it is, or what is missing."""
 
+import socket
+import threading
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -74,8 +76,32 @@ def test_node_without_a_console_is_told_with_the_setting(opened: list[str]) -> N
     assert opened == []
 
 
+def test_port_that_speaks_no_http_is_told(opened: list[str]) -> None:
+    with socket.create_server((LOOPBACK, 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"-ERR unknown command\r\n")
+
+        answering_once = threading.Thread(target=answer)
+        answering_once.start()
+        said = told(console("--url", f"http://{LOOPBACK}:{listener.getsockname()[1]}"))
+        answering_once.join()
+    assert "no HTTP" in said
+    assert opened == []
+
+
+def test_name_that_the_port_does_not_go_by_is_told_with_the_setting(opened: list[str]) -> None:
+    with answering({("GET", "/console/"): (403, {})}) as server:
+        assert "TIDEWIRE_GATEWAY__CONSOLE_HOSTS" in told(console("--url", server.url))
+    assert opened == []
+
+
 def test_address_that_cannot_be_one_or_does_not_answer_is_told(opened: list[str]) -> None:
     assert "--url" in told(console("--url", "here"))
     away = f"http://{LOOPBACK}:{free_port()}"
     assert "nothing answers" in told(console("--url", away))
+    assert "--url" in told(console("--url", "http://a b:1"))
     assert opened == []

@@ -5,6 +5,7 @@ import pytest
 from tidewire.config.streams import Stream
 from tidewire.kafka.confluent_clients import ConfluentAdmin
 from tidewire.kafka.settings import KafkaSettings
+from tidewire.system.streams import SYSTEM, system_streams
 from tidewire.topics import apply_topics, check_topics
 from tidewire.topics.plan import spec_of
 
@@ -17,6 +18,7 @@ def test_a_broker_takes_every_setting_that_is_applied(
         "table": Stream(topic=unique_name("table"), partitions=3, table=True),
         "feed": Stream(topic=unique_name("feed"), partitions=2, retention_ms=60_000),
         "forever": Stream(topic=unique_name("forever"), retention_ms=-1),
+        "system": system_streams()[SYSTEM].model_copy(update={"topic": unique_name("system")}),
     }
     admin = ConfluentAdmin(KafkaSettings(bootstrap=request.getfixturevalue(broker)))
     try:

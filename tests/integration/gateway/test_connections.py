@@ -70,6 +70,7 @@ async def test_anything_before_hello_closes(gateway: Gateway, text: str) -> None
     async with gateway.connect(hello=False) as client:
         await client.send_text(text)
         assert (await client.closed())[0] == 3501
+    assert counted(gateway, 'tidewire_handshakes_total{outcome="bad_request"}') == 1
 
 
 async def test_other_version_is_told_and_closed(gateway: Gateway) -> None:
@@ -107,6 +108,7 @@ async def test_repeated_nonsense_closes(gateway: Gateway) -> None:
         assert (await client.expect("error"))["code"] == "bad_request"
         await client.send_text("[]")
         assert (await client.closed())[0] == 3501
+    assert counted(gateway, 'tidewire_handshakes_total{outcome="bad_request"}') == 0  # it was over
 
 
 async def test_too_many_messages_are_told_when_to_come_again(make_gateway: Any) -> None:

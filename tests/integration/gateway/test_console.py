@@ -1,14 +1,17 @@
 """The console's side of a node: operators on the internal port, the system's own streams, flows, following."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import websockets
+from websockets.typing import Origin
 
 from harness.console import ConsoleGateway, console_clients, console_gateway, make_system_topics
 from harness.gateway import FrameClient, MemoryTopics, running_gateway, write_streams
@@ -18,7 +21,13 @@ from tidewire.identity.issuing import issue_token
 from tidewire.identity.keys import ensure_key, load_key
 from tidewire.identity.rights import Action
 from tidewire.kafka.records import NewRecord
+from tidewire.system.readings import value_of
+from tidewire_gateway.app import create_app, create_internal_app
+from tidewire_gateway.console.compose import Console
+from tidewire_gateway.console.observing import NodeObserver
 from tidewire_gateway.console.operators import MOST_OPERATORS
+from tidewire_gateway.settings import GatewaySettings
+from tidewire_gateway.topologies import Topologies
 
 TRACEPARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 TRACE = TRACEPARENT.decode().split("-")[1]
@@ -121,6 +130,74 @@ async def test_page_of_another_site_is_refused(console: ConsoleGateway) -> None:
             headers={"origin": "https://elsewhere.example"},
         )
         assert answer.status_code == 403
+
+
+DRAIN = "/internal/drain"
+
+
+async def test_page_of_another_site_drains_no_node_and_closes_nobody(
+    console: ConsoleGateway,
+) -> None:
+    foreign = {"origin": "https://elsewhere.example"}
+    async with http(console) as asked:
+        for path in (DRAIN, "/internal/users/ann/disconnect", "/internal/connections/close"):
+            answer = await asked.post(path, headers=foreign)
+            assert answer.status_code == 403
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert not console.gateway.node.is_draining
+        assert (await asked.get("/readyz", headers=foreign)).status_code == 200
+        assert (await asked.post(DRAIN)).status_code == 202
+    assert console.gateway.node.is_draining
+
+
+async def test_page_of_another_site_drains_no_node_without_a_console_either(
+    topics: MemoryTopics, tmp_path: Path
+) -> None:
+    async with running_gateway(
+        write_streams(tmp_path, STREAMS), console_clients(topics.broker)
+    ) as gateway:
+        through = httpx.ASGITransport(create_internal_app(gateway.app))
+        base = "http://gateway-0.gateway:9090"  # by any name: other services ask for pushes
+        async with httpx.AsyncClient(transport=through, base_url=base) as asked:
+            answer = await asked.post(DRAIN, headers={"origin": "https://elsewhere.example"})
+            assert answer.status_code == 403
+            assert not gateway.node.is_draining
+            assert (await asked.post(DRAIN)).status_code == 202
+
+
+async def test_name_that_another_site_has_pointed_here_is_refused(
+    topics: MemoryTopics, tmp_path: Path
+) -> None:
+    make_system_topics(topics.broker)
+    async with console_gateway(
+        write_streams(tmp_path, STREAMS),
+        console_clients(topics.broker),
+        internal_host="inside.example",
+        console_hosts=["console.example"],
+        targeted={"address": "http://gateway-0.gateway:9090"},
+    ) as console:
+        port = int(console.internal.rpartition(":")[2])
+        async with http(console) as asked:
+            for path in ("/console/", "/metrics", "/healthz", "/openapi.json"):
+                answer = await asked.get(path, headers={"host": f"rebound.example:{port}"})
+                assert answer.status_code == 403
+            for name in ("inside.example", "console.example", "gateway-0.gateway", "localhost"):
+                answer = await asked.get("/healthz", headers={"host": f"{name}:{port}"})
+                assert answer.status_code == 200
+            rebound = f"rebound.example:{port}"
+            same = {"host": rebound, "origin": f"http://{rebound}"}
+            assert (await asked.post(DRAIN, headers=same)).status_code == 403
+        at: dict[str, Any] = {"host": "127.0.0.1", "port": port}
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await websockets.connect(
+                f"ws://{rebound}/v1/ws", origin=Origin(f"http://{rebound}"), **at
+            )
+        assert refused.value.response.status_code == 403
+        named = f"console.example:{port}"
+        async with websockets.connect(
+            f"ws://{named}/v1/ws", origin=Origin(f"http://{named}"), **at
+        ):
+            pass
 
 
 async def test_operators_are_not_too_many(console: ConsoleGateway) -> None:
@@ -299,3 +376,137 @@ async def test_kafka_that_is_away_costs_the_node_nothing(
     async with console.connect_operator() as operator:
         await operator.subscribe("tidewire.system")
         assert await events(operator)
+
+
+async def figures_of(console: ConsoleGateway) -> dict[str, Any]:
+    """Those that the node tells of itself now."""
+    observed = await NodeObserver(console.gateway.node).observe()
+    return dict(observed.figures)
+
+
+async def test_operators_are_left_out_of_what_they_look_at(console: ConsoleGateway) -> None:
+    node = console.gateway.node
+    async with console.connect_operator() as operator, console.gateway.connect() as client:
+        await client.subscribe("flights")
+        before = await figures_of(console)
+        await operator.send("subscribe", channel="@me")
+        await operator.expect("error")
+        await operator.subscribe("tidewire.system")
+        await events(operator)
+        (connection,) = console.gateway.app.state.console.operators.connections
+        connection.congested()
+        await node.sweep.turn()
+        after = await figures_of(console)
+        connection.drained()
+    left_out = ("connections", "subscriptions", "feeds", "handshakes", "errors", "closes")
+    assert {name: after[name] for name in left_out} == {name: before[name] for name in left_out}
+    assert [feed["channel"] for feed in after["top_feeds"]] == ["flights"]
+    assert after["feeds"] == after["subscriptions"]["attached"] == 1
+
+
+async def test_operator_that_takes_nothing_is_swept_all_the_same(console: ConsoleGateway) -> None:
+    operators = console.gateway.app.state.console.operators
+    async with console.connect_operator():
+        (connection,) = operators.connections
+        connection.congested()
+        congested = operators.instruments.connections_congested
+        await eventually(lambda: value_of(congested) == 1, what="the operators' own sweep")
+        connection.drained()
+        await eventually(lambda: value_of(congested) == 0, what="it is level again")
+    assert value_of(console.gateway.node.instruments.connections_congested) == 0
+
+
+async def test_record_names_the_address_that_others_are_told(
+    topics: MemoryTopics, tmp_path: Path
+) -> None:
+    make_system_topics(topics.broker)
+    async with (
+        console_gateway(
+            write_streams(tmp_path, STREAMS),
+            console_clients(topics.broker),
+            targeted={"address": "http://10.0.0.7:9090"},
+        ) as console,
+        console.connect_operator() as operator,
+    ):
+        await operator.subscribe("tidewire.system")
+        (event,) = await events(operator)
+    assert event["data"]["internal"] == "http://10.0.0.7:9090"
+
+
+async def test_flows_and_lost_records_are_counted(
+    console: ConsoleGateway, topics: MemoryTopics
+) -> None:
+    metrics = console.gateway.node.instruments.metrics
+    told = metrics.counters("flows_total", "outcome")["told"]
+    lost = metrics.tally("system_records_lost_total")
+    async with console.gateway.connect() as client:
+        await client.subscribe("flights", interval_ms=0)
+        await publish_sampled(topics, "JFK/1", 1)
+        await eventually(lambda: value_of(told) == 1, what="the flow is told")
+        assert lost.value == 0
+        topics.broker.set_available(False)
+        await eventually(lambda: lost.value > 0, what="a record is lost")
+
+
+class ClosingAdmin:
+    """An admin that remembers that it was closed."""
+
+    def __init__(self, admin: Any) -> None:
+        self._admin = admin
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+        self._admin.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._admin, name)
+
+
+async def test_fault_at_the_console_s_end_keeps_nothing_else_from_ending(
+    topics: MemoryTopics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_system_topics(topics.broker)
+    admin = ClosingAdmin(topics.broker.admin())
+    clients = replace(console_clients(topics.broker), admin=lambda: admin)
+
+    async def broken(_: Console) -> None:
+        raise RuntimeError("a bug of the end")
+
+    monkeypatch.setattr(Console, "end", broken)
+    settings = GatewaySettings(streams=write_streams(tmp_path, STREAMS), console=True)
+    app = await asyncio.to_thread(create_app, settings, clients)
+    with pytest.raises(RuntimeError, match="a bug of the end"):
+        async with app.router.lifespan_context(app):
+            console = app.state.console
+    monkeypatch.undo()
+    await console.end()
+    assert admin.is_closed
+
+
+async def test_missing_topics_of_the_console_are_asked_for_as_seldom_as_others_that_are_there(
+    topics: MemoryTopics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin: Any = topics.broker.admin()
+    asked: list[int] = []
+    describe = admin.describe
+
+    def counting(names: Any) -> Any:
+        asked.append(1)
+        return describe(names)
+
+    monkeypatch.setattr(admin, "describe", counting)
+    clients = replace(console_clients(topics.broker), admin=lambda: admin)
+    waits: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noting(delay: float, result: Any = None) -> Any:
+        if sys._getframe(1).f_code is Topologies.watch.__code__:
+            waits.append(delay)
+        return await sleep(delay, result)
+
+    monkeypatch.setattr(asyncio, "sleep", noting)
+    streams = write_streams(tmp_path, STREAMS)
+    async with console_gateway(streams, clients, topic_poll_interval=10.0):
+        await eventually(lambda: waits, what="the first look")
+    assert waits == [10.0]

@@ -1,11 +1,12 @@
 """The console of node processes over a real broker: records, their end, and nothing loaded that is not asked for."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from harness.gateway_process import PATIENCE, GatewayProcess, hello, running_process
 from harness.waiting import wait_until
+from tidewire.dev.brokers import RunningBroker, embedded_broker
 from tidewire.kafka.confluent_clients import ConfluentAdmin
 from tidewire.kafka.settings import KafkaSettings
 from tidewire.system.streams import system_streams
@@ -21,15 +23,34 @@ from tidewire.topics import apply_topics
 
 pytestmark = pytest.mark.timeout(90)
 
+OF_THE_LOSS = {"aiokafka", "tidewire.kafka.librdkafka"}
+"""Where the clients say that they cannot connect any more: to a broker that was killed, before the node has ended."""
+
 
 @pytest.fixture
 def broker(embedded_kafka: str) -> str:
-    admin = ConfluentAdmin(KafkaSettings(bootstrap=embedded_kafka))
+    make_topics(embedded_kafka)
+    return embedded_kafka
+
+
+def make_topics(bootstrap: str) -> None:
+    admin = ConfluentAdmin(KafkaSettings(bootstrap=bootstrap))
     try:
         apply_topics(admin, system_streams())
     finally:
         admin.close()
-    return embedded_kafka
+
+
+@contextmanager
+def ended_by_hand(folder: Path) -> Iterator[RunningBroker]:
+    """A broker that the test may stop or kill."""
+    folder.mkdir()
+    with embedded_broker(folder) as broker:
+        try:
+            yield broker
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(broker.pid, signal.SIGCONT)
 
 
 @pytest.fixture
@@ -117,6 +138,27 @@ def test_node_without_a_broker_ends_in_time(streams: Path) -> None:
             process.process.send_signal(signal.SIGTERM)
             assert process.process.wait(PATIENCE) == 0
         assert "Traceback" not in process.said()
+
+
+@pytest.mark.parametrize("gone", [signal.SIGKILL, signal.SIGSTOP])
+def test_node_whose_broker_went_away_ends_in_order(
+    streams: Path, tmp_path: Path, gone: signal.Signals
+) -> None:
+    with ended_by_hand(tmp_path / "kafka") as broker:
+        make_topics(broker.bootstrap)
+        with node(streams, broker.bootstrap, "console-4") as process:
+            with hello(operators_ws(process)) as (operator, _):
+                System(operator).heard("gateway/console-4", "ready")
+            os.kill(broker.pid, gone)
+            process.process.send_signal(signal.SIGTERM)
+            assert process.process.wait(PATIENCE) == 0
+            said = process.said()
+    told = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    assert [line for line in told if line["event"] == "stopped"]
+    faults = [line for line in told if line["level"] in {"error", "critical"}]
+    assert [line for line in faults if line["logger"] not in OF_THE_LOSS] == []
+    assert "Unclosed" not in said
+    assert "never retrieved" not in said
 
 
 def test_console_loads_nothing_of_the_opentelemetry_sdk(streams: Path) -> None:

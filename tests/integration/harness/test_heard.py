@@ -117,6 +117,25 @@ def test_a_traceback_is_heard() -> None:
         assert only_leak()[2] == f"ValueError: {CANARY}"
 
 
+def test_an_error_that_is_handed_over_is_heard_with_what_caused_it() -> None:
+    try:
+        try:
+            raise KeyError(CANARY)
+        except KeyError as cause:
+            raise ValueError("fine") from cause
+    except ValueError as error:
+        told = error
+    get_logger("structured").warning("task ended", exc_info=told)
+    assert only_leak()[2] == f"KeyError: '{CANARY}'"
+    logging.getLogger("plain").warning("task ended", exc_info=told)
+    assert only_leak()[2] == f"KeyError: '{CANARY}'"
+
+
+def test_fields_that_are_put_to_a_record_are_heard() -> None:
+    logging.getLogger("plain").info("record read", extra={"key": "JFK", "body": {"text": CANARY}})
+    assert only_leak()[2] == f"body={{'text': '{CANARY}'}}"
+
+
 @pytest.mark.parametrize("ends", ["pass", "assert False"])
 def test_a_test_fails_where_a_log_leaks_and_says_who_wrote_what(tmp_path: Path, ends: str) -> None:
     """In a run of its own: the leaking process shares its stderr, as routers do."""

@@ -32,12 +32,15 @@ def settings(**changes: Any) -> PublisherSettings:
 
 
 @asynccontextmanager
-async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(app: FastAPI, *, is_awaited: bool = True) -> AsyncIterator[httpx.AsyncClient]:
+    """Once the application has started, unless it ``is_awaited`` no longer than until it listens."""
     transport = httpx.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://publisher") as client,
     ):
+        if is_awaited:
+            await app.state.started.wait()
         yield client
 
 

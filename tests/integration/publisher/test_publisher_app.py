@@ -402,6 +402,7 @@ async def test_a_bug_is_a_problem_without_its_trace(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://publisher") as client,
     ):
+        await app.state.started.wait()
         answer = await client.post("/v1/events/flights", json={"key": "a", "data": 1})
     refused(answer, 500, "internal")
     assert "hush" not in answer.text

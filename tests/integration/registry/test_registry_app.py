@@ -567,3 +567,12 @@ async def test_a_registry_that_is_silent_is_unavailable_in_time() -> None:
     with pytest.raises(RegistryUnavailableError, match="cannot be reached"):
         await nobody.lookup(["ann"])
     await nobody.close()
+
+
+async def test_page_of_another_site_changes_nothing_here(part: Part) -> None:
+    body = {"node": "a", "address": "http://a"}
+    foreign = {"origin": "https://elsewhere.example"}
+    answer = await part.http.put("/v1/nodes/a/lease", json=body, headers=foreign)
+    refused(answer, 403, "foreign-page")
+    assert (await part.http.get("/v1/nodes", headers=foreign)).status_code == 200
+    await part.node("a")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -144,6 +145,22 @@ def test_services_start_while_nothing_is_there_and_only_the_router_waits(tmp_pat
         tells(router, 'router_failures_total{of="kafka"}', lambda n: n >= 1)
         assert health(router) == [200, 503, 503]
         assert [router.get(path).text for path in HEALTH[1:]] == ["starting\n", "starting\n"]
+
+
+def test_a_publisher_listens_while_it_asks_for_kafka_the_first_time(tmp_path: Path) -> None:
+    """Of a broker that takes the connection and says nothing; and it ends at once where that is wanted."""
+    with (
+        socket.create_server((LOOPBACK, 0)) as silent,
+        running_services(tmp_path, f"{LOOPBACK}:{silent.getsockname()[1]}", "") as services,
+    ):
+        port = free_port()
+        publisher = services.begin("publisher", PORT=str(port), KAFKA__CONNECT_TIMEOUT="60")
+        await_port(publisher, port)
+        assert health(publisher) == [200, 503, 503]
+        assert [publisher.get(path).text for path in HEALTH[1:]] == ["starting\n", "starting\n"]
+        publisher.child.terminate()
+        wait_until(lambda: publisher.child.exit_code() is not None, within=PATIENCE)
+        assert publisher.child.exit_code() == 0
 
 
 def test_a_router_that_waits_for_its_store_has_not_started(

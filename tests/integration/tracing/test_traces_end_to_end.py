@@ -118,7 +118,7 @@ def _a_stream(services: Services, collected: Collector, publisher: Any, client: 
     frame = frame_of(client, "of a stream")
     topic = services.stream
     root = root_of(collected, f"send {topic}")
-    [send, process, push] = chain(collected, root, f"process {topic}", f"push {topic}")
+    [send, process, push] = chain(collected, root, f"process {topic}", f"push {STREAM}")
     assert (send.parent_id, send.service) == ("", "tidewire-publisher")
     assert (send.kind, process.kind, push.kind) == ("PRODUCER", "CONSUMER", "PRODUCER")
     assert {process.service, push.service} == {"tidewire-gateway"}

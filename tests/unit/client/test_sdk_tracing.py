@@ -59,7 +59,7 @@ def test_traced_message_is_a_span_that_goes_on_with_its_trace() -> None:
     assert dict(span.attributes or {}) == {
         "messaging.system": "tidewire",
         "messaging.operation.name": "receive",
-        "messaging.operation.type": "receive",
+        "messaging.operation.type": "process",
         "messaging.destination.name": "flights/JFK",
         "messaging.destination.template": "flights",
         "messaging.batch.message_count": 2,

@@ -1,9 +1,11 @@
-/** Where the console's pure modules are, and the records that the tests feed them. */
+/** Where the console's modules are, and the records that the tests feed them. */
 
-const CORE = new URL('../../../services/tidewire_gateway/console/static/js/core/', import.meta.url);
+const SCRIPTS = new URL('../../../services/tidewire_gateway/console/static/js/', import.meta.url);
 
-/** @param {string} name */
-export const core = (name) => import(new URL(name, CORE).href);
+/** One that needs a page or a connection only when it is used. @param {string} name */
+export const script = (name) => import(new URL(name, SCRIPTS).href);
+/** A pure one. @param {string} name */
+export const core = (name) => script(`core/${name}`);
 
 export const START = 1_764_460_800_000;
 

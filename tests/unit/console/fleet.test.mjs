@@ -105,11 +105,21 @@ describe('alarms', () => {
   it('tell of a process that is gone, and nothing of what it said before, until it is forgotten', () => {
     const processes = new Processes();
     processes.update([processRecord('a', { alarms: [alarm('late', 'warning', 9)] }), processRecord('e', { state: 'ended', alarms: [alarm('late', 'warning', 9)] })], 0);
-    processes.update([processRecord('b')], 10_000);
+    for (let now = 2000; now <= 10_000; now += 2000) processes.update([processRecord('b')], now);
     const [gone, ...more] = overview(processes.all, 10_000).alarms;
     assert.deepEqual(more, []);
     assert.deepEqual([gone.process, gone.name, gone.severity, gone.sinceMs], ['gateway/a', 'gone', 'critical', 0]);
-    processes.update([processRecord('b')], 700_000);
+    for (let now = 12_000; now <= 700_000; now += 2000) processes.update([processRecord('b')], now);
     assert.deepEqual(overview(processes.all, 700_000).alarms, []);
+  });
+
+  it('tell that two processes have one name, beside what they say', () => {
+    const processes = new Processes();
+    const older = processRecord('a', { alarms: [alarm('late', 'warning', 9)] });
+    for (const [n, record] of [older, processRecord('a', { started_at_ms: START }), older].entries()) processes.update([record], n * 1000);
+    const [twins, late, ...more] = overview(processes.all, processes.heardAt).alarms;
+    assert.deepEqual(more, []);
+    assert.deepEqual([twins.process, twins.name, twins.severity, twins.sinceMs, late.name], ['gateway/a', 'same_name', 'error', 2000, 'late']);
+    assert.match(twins.text, /^two processes are called gateway\/a/);
   });
 });

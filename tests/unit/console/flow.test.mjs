@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 
 import { core, flowRecord, START } from './core.mjs';
 
-const { Arrivals, Flows, MAX_FLOWS, isWanted } = await core('flows.js');
+const { Arrivals, Flows, MAX_EVENTS, isWanted, sampledEvents } = await core('flows.js');
 const { journey, scaleOf, whyUnknown } = await core('stages.js');
 
 /** The only event of a record, and what the page knows of its frame. */
@@ -32,7 +32,7 @@ describe('flows', () => {
   it('are 200 at most: the oldest leave', () => {
     const flows = new Flows();
     for (let n = 0; n < 300; n += 1) flows.add([flowRecord({}, { offset: n })]);
-    assert.equal(flows.list.length, MAX_FLOWS);
+    assert.equal(flows.list.length, MAX_EVENTS);
     assert.deepEqual([flows.list[0].event.offset, flows.list.at(-1).event.offset, flows.count], [299, 100, 300]);
   });
 
@@ -54,6 +54,66 @@ describe('flows', () => {
   });
 });
 
+describe('events', () => {
+  const span = (n) => String(n).repeat(16);
+  const ways = (events) => events.map((event) => event.ways.map(({ flow }) => flow.span[0]).join(''));
+  const events = (records, isSeen = () => false) => {
+    const flows = new Flows();
+    flows.add(records);
+    return sampledEvents(flows.list, isSeen);
+  };
+
+  it('are one, whatever feeds and nodes sent them, in the order of their newest way', () => {
+    const other = flowRecord({ span: span(2) }, { offset: 1043 });
+    const found = events([flowRecord({ span: span(1) }), other, flowRecord({ span: span(3), node: 'node-2', channel: 'flights' })]);
+    assert.deepEqual(ways(found), ['31', '2']);
+    assert.deepEqual(found.map(({ shown }) => shown.flow.span[0]), ['3', '2']);
+    assert.equal(found[0].id, events([flowRecord({ span: span(9) })])[0].id, 'which ways are known does not matter to it');
+  });
+
+  it('are one though nodes gave them traces of their own', () => {
+    assert.deepEqual(ways(events([flowRecord({ span: span(1) }), flowRecord({ span: span(2) }, { trace: 'a'.repeat(32) })])), ['21']);
+  });
+
+  it('differ in partition, offset and topic, and without an offset in trace and key', () => {
+    const apart = (changes, event) => events([flowRecord({ span: span(1) }), flowRecord({ span: span(2), ...changes }, event)]).length;
+    assert.equal(apart({}, {}), 1);
+    assert.equal(apart({}, { partition: 4 }), 2);
+    assert.equal(apart({ topic: 'notices' }, {}), 2);
+    const pushes = (event) => events([flowRecord({ span: span(1) }, { offset: -1 }), flowRecord({ span: span(2) }, { offset: -1, ...event })]).length;
+    assert.deepEqual([pushes({}), pushes({ trace: 'a'.repeat(32) }), pushes({ key: 'mia' })], [1, 2, 2]);
+  });
+
+  it('show the newest way, but rather one that this page has seen', () => {
+    const records = [1, 2, 3].map((n) => flowRecord({ span: span(n) }));
+    const [{ shown }] = events(records, ({ flow }) => flow.span !== span(3));
+    assert.equal(shown.flow.span, span(2));
+  });
+});
+
+describe('the memory of flows', () => {
+  const span = (n) => n.toString(16).padStart(16, '0');
+
+  it('holds as many events whether one feed sends them or three', () => {
+    const flows = new Flows();
+    for (let n = 0; n < 900; n += 1) flows.add([flowRecord({ span: span(n) }, { offset: Math.floor(n / 3) })]);
+    assert.equal(sampledEvents(flows.list, () => false).length, MAX_EVENTS);
+    assert.deepEqual([flows.list.length, flows.count], [3 * MAX_EVENTS, 300]);
+  });
+
+  it('is bounded though one event goes many ways, which it knows of one another', () => {
+    const flows = new Flows();
+    for (let n = 0; n < 2000; n += 1) flows.add([flowRecord({ span: span(n) })]);
+    assert.deepEqual([flows.list.length, flows.count], [4 * MAX_EVENTS, 1]);
+    const [newest] = flows.list;
+    assert.equal(flows.waysOf(newest).length, flows.list.length);
+    const old = { ...newest, id: 'that has left' };
+    assert.equal(flows.waysOf(old).at(-1), old);
+    flows.add([flowRecord({ span: span(9999) }, { offset: 7 })]);
+    assert.deepEqual(flows.waysOf(flows.list[0]), [flows.list[0]]);
+  });
+});
+
 describe('arrivals', () => {
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 
@@ -65,6 +125,15 @@ describe('arrivals', () => {
     arrivals.painted(['00f067aa0ba902b7'], 99);
     assert.deepEqual(arrivals.of('00f067aa0ba902b7'), { receivedAt: 10, paintedAt: 20 });
     assert.equal(arrivals.of('unknown'), null);
+  });
+
+  it('are found whatever the flags say: a flow may be told that no span records', () => {
+    const arrivals = new Arrivals();
+    for (const [n, flags] of ['00', '01', 'ff'].entries()) {
+      const span = String(n + 1).repeat(16);
+      assert.equal(arrivals.received(`00-4bf92f3577b34da6a3ce929d0e0e4736-${span}-${flags}`, n), span);
+      assert.deepEqual(arrivals.of(span), { receivedAt: n, paintedAt: null });
+    }
   });
 
   it('are none of frames that were not sampled', () => {

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 
 import { core } from './core.mjs';
 
-const { FOLLOW_SECONDS, FollowLease, KeyLine, MAX_SEEN, contentOf, targetProblem } = await core('follow.js');
+const { FOLLOW_SECONDS, FollowLease, FollowRequests, KeyLine, MAX_SEEN, contentOf, targetProblem } = await core('follow.js');
 const { channelOfKey, channelProblem, knownChannels, obviousChannel, streamsOf } = await core('channels.js');
 const { readRoute, writeRoute } = await core('route.js');
 const { ageText, bannerText, statusOf } = await core('status.js');
@@ -35,12 +35,83 @@ describe('a lease to follow', () => {
     assert.deepEqual([lease.state, lease.problem], ['following', '']);
   });
 
-  it('is asked for at once where another node serves the page', () => {
+  it('is asked for at once where another node serves the page, also while the answer of the one before is awaited', () => {
     const lease = new FollowLease(target);
     lease.take(0);
     lease.granted(0);
-    lease.moved();
+    lease.hurry();
     assert.ok(lease.take(1));
+    lease.hurry();
+    lease.granted(2);
+    assert.ok(lease.take(3));
+  });
+});
+
+describe('requests to follow', () => {
+  const other = { stream: 'flights', key: 'LGA/AA-1' };
+  /** Every request that is due, in its order; each is answered with `problem`. */
+  function sent(requests, now = 0, problem = null) {
+    const all = [];
+    for (let request = requests.take(now); request; request = requests.take(now)) {
+      all.push(`${request.method} ${request.body.key}`);
+      requests.answered(now, problem);
+    }
+    return all;
+  }
+
+  it('go one after another', () => {
+    const requests = new FollowRequests();
+    assert.equal(requests.take(0), null);
+    assert.ok(requests.want(target));
+    assert.deepEqual(requests.take(0), { method: 'POST', body: { ...target, seconds: FOLLOW_SECONDS } });
+    assert.ok(requests.want(other));
+    assert.equal(requests.take(1), null, 'an answer is awaited');
+    requests.answered(2, null);
+    assert.equal(requests.lease.state, 'asking', 'that answer was not for this one');
+    assert.deepEqual(requests.take(2), { method: 'DELETE', body: target });
+    assert.equal(requests.take(3), null, 'an answer is awaited');
+    requests.answered(3, null);
+    assert.deepEqual(sent(requests, 3), ['POST LGA/AA-1']);
+    assert.equal(requests.lease.state, 'following');
+  });
+
+  it('never let go of what is followed now, however fast one wish came after another', () => {
+    const requests = new FollowRequests();
+    requests.want(target);
+    requests.take(0);
+    for (const wish of [other, target, other, target]) requests.want(wish);
+    requests.answered(1, null);
+    assert.deepEqual(sent(requests, 1), ['POST JFK/B6-704']);
+    assert.equal(requests.lease.state, 'following');
+  });
+
+  it('are none for what is followed already, but for one that failed', () => {
+    const requests = new FollowRequests();
+    requests.want(target);
+    assert.deepEqual(sent(requests), ['POST JFK/B6-704']);
+    assert.ok(!requests.want({ ...target }));
+    assert.deepEqual(sent(requests, 1), []);
+    assert.deepEqual(sent(requests, 30_000, 'the node does not answer'), ['POST JFK/B6-704']);
+    assert.equal(requests.lease.problem, 'the node does not answer');
+    assert.ok(!requests.want({ ...target }));
+    assert.deepEqual(sent(requests, 30_001), ['POST JFK/B6-704']);
+  });
+
+  it('let go at the end of all that a node may follow, and of nothing that it was not asked for', () => {
+    const requests = new FollowRequests();
+    assert.ok(!requests.want(null));
+    requests.want(other);
+    requests.want(target);
+    assert.deepEqual(sent(requests), ['POST JFK/B6-704']);
+    assert.ok(requests.want(null));
+    assert.deepEqual(sent(requests, 1, 'the node does not answer'), ['DELETE JFK/B6-704']);
+    requests.want(target);
+    requests.take(2);
+    requests.want(other);
+    assert.deepEqual(requests.leave(), [target]);
+    assert.equal(requests.lease, null);
+    requests.answered(3, null);
+    assert.deepEqual(sent(requests, 3), []);
   });
 });
 

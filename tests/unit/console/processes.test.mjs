@@ -5,7 +5,11 @@ import { describe, it } from 'node:test';
 
 import { core, processRecord, START } from './core.mjs';
 
-const { FORGET_AFTER_MS, Processes, isForgotten, isLive, ratesOf, stateOf } = await core('processes.js');
+const { FORGET_AFTER_MS, Processes, areTwins, isForgotten, isLive, ratesOf, stateOf } = await core('processes.js');
+/** `instance` is heard every two seconds, from one time to another. */
+function hear(processes, instance, from, until) {
+  for (let now = from; now <= until; now += 2000) processes.update([processRecord(instance)], now);
+}
 const states = (processes) => Object.fromEntries(processes.all.map((one) => [one.record.instance, stateOf(one, processes.heardAt)]));
 
 describe('a process', () => {
@@ -25,6 +29,43 @@ describe('a process', () => {
     processes.update([processRecord('a')], 0);
     assert.equal(processes.heardAt, 0);
     assert.deepEqual(states(processes), { a: 'ready' });
+  });
+
+  it('is not gone because everything was silent: only audible time counts', () => {
+    const processes = new Processes();
+    processes.update([processRecord('a')], 0);
+    processes.update([processRecord('b'), processRecord('dead')], 1500);
+    processes.update([processRecord('b')], 61_500);
+    assert.deepEqual(states(processes), { a: 'ready', b: 'ready', dead: 'ready' });
+    processes.update([processRecord('a')], 63_300);
+    hear(processes, 'b', 63_300, 69_300);
+    assert.deepEqual(states(processes), { a: 'ready', b: 'ready', dead: 'gone' });
+    assert.deepEqual(processes.all.map(({ heardAt }) => heardAt), [63_300, 69_300, 1500], 'when it was heard stays what it was');
+  });
+
+  it('that is gone stays so over a time in which everything was silent', () => {
+    const processes = new Processes();
+    processes.update([processRecord('a'), processRecord('gone')], 0);
+    hear(processes, 'a', 2000, 8000);
+    processes.update([processRecord('a')], 60_000);
+    assert.deepEqual(states(processes), { a: 'ready', gone: 'gone' });
+  });
+
+  it('is gone at last though the only one left tells less often than it says', () => {
+    const processes = new Processes();
+    processes.update([processRecord('a'), processRecord('gone')], 0);
+    for (let n = 1; n < 20; n += 1) processes.update([processRecord('a')], n * 5000);
+    assert.deepEqual(states(processes), { a: 'ready', gone: 'gone' });
+  });
+
+  it('is not gone because a page that was away for long is handed nothing new', () => {
+    const processes = new Processes();
+    processes.update([processRecord('a'), processRecord('b')], 0);
+    processes.replace([processRecord('a'), processRecord('b')], 60_000);
+    assert.deepEqual(states(processes), { a: 'ready', b: 'ready' });
+    assert.equal(processes.heardAt, 0, 'the figures are as old as they were');
+    processes.replace([processRecord('a'), processRecord('b', { at_ms: START + 60_000 })], 60_500);
+    assert.deepEqual(states(processes), { a: 'ready', b: 'ready' });
   });
 
   it('that said that it ends has ended, however long ago', () => {
@@ -59,7 +100,7 @@ describe('a process', () => {
   it('that is gone or has ended is forgotten after a while, a live one never', () => {
     const processes = new Processes();
     processes.update([processRecord('gone'), processRecord('ended', { state: 'ended' })], 0);
-    processes.update([processRecord('live')], FORGET_AFTER_MS);
+    hear(processes, 'live', 2000, FORGET_AFTER_MS);
     const forgotten = (asOf) => processes.all.filter((one) => isForgotten(one, asOf)).map(({ record }) => record.instance);
     assert.deepEqual(forgotten(FORGET_AFTER_MS), []);
     assert.deepEqual(forgotten(FORGET_AFTER_MS + 1), ['ended', 'gone']);
@@ -76,6 +117,46 @@ describe('a process', () => {
     for (let n = 0; n <= 2000; n += 1) processes.update([processRecord(`n-${n}`)], n);
     assert.equal(processes.all.length, 2000);
     assert.equal(processes.all[0].key, 'gateway/n-1');
+  });
+});
+
+describe('a name', () => {
+  const older = (changes) => processRecord('a', changes);
+  const newer = (changes) => processRecord('a', { started_at_ms: START, ...changes });
+  const twins = (processes) => processes.all.map((one) => areTwins(one, processes.heardAt));
+
+  it('is that of two processes when an earlier life comes back after a later one, until one is heard alone', () => {
+    const processes = new Processes();
+    processes.update([older()], 0);
+    processes.update([newer()], 1000);
+    assert.deepEqual(twins(processes), [false], 'it may have begun anew');
+    processes.update([older()], 2000);
+    assert.deepEqual(twins(processes), [true]);
+    assert.equal(processes.all[0].twinsSince, 2000);
+    processes.update([newer()], 3000);
+    processes.update([older()], 4000);
+    assert.equal(processes.all[0].twinsSince, 2000);
+    for (let now = 6000; now <= 10_000; now += 2000) processes.update([older()], now);
+    assert.deepEqual(twins(processes), [true]);
+    processes.update([older()], 12_000);
+    assert.deepEqual(twins(processes), [false]);
+  });
+
+  it('is that of one process that begins anew, with whatever clock', () => {
+    const processes = new Processes();
+    for (const [n, started_at_ms] of [START, START - 9_000_000, START + 1].entries()) {
+      processes.update([processRecord('a', { started_at_ms })], n * 2000);
+      processes.update([processRecord('a', { started_at_ms })], n * 2000 + 1000);
+      assert.deepEqual(twins(processes), [false]);
+    }
+  });
+
+  it('stays with the later life when the earlier one says that it ends', () => {
+    const processes = new Processes();
+    processes.update([older()], 0);
+    processes.update([newer()], 1000);
+    processes.update([older({ state: 'ended' })], 2000);
+    assert.deepEqual([states(processes), twins(processes)], [{ a: 'ready' }, [false]]);
   });
 });
 

@@ -45,7 +45,7 @@ READINGS = Readings(
 def test_figures_are_those_of_the_contract() -> None:
     told = re.search(r"- \*\*gateway\*\*: (.*?)\n- \*\*registry", CONTRACT.read_text(), re.DOTALL)
     assert told is not None
-    without_members = re.sub(r"[\[(]?\{.*?\}\]?", "", told[1].replace("\n", " "))
+    without_members = re.sub(r"\[\{.*?\]|\(?\{.*?\}", "", told[1].replace("\n", " "))
     without_notes = re.sub(r"\(.*?\)", "", without_members)
     assert list(gateway_figures(READINGS)) == [
         name for name in re.findall(r"`(\w+)`", without_notes) if name != "null"

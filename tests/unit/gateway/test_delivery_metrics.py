@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from harness.virtual import VirtualClient, VirtualLog, VirtualNode
 from tidewire.config.streams import Stream
@@ -285,10 +286,9 @@ def test_of_several_feeds_the_one_flushed_last_counts() -> None:
 
 @pytest.mark.parametrize("flags", ["00", "01"])
 def test_traced_flush_leaves_its_trace_beside_what_was_measured(flags: str) -> None:
-    told: list[dict[str, Any]] = []
     traces = EventTraces(
-        tracer=None,
-        flows=told.append,
+        tracer=TracerProvider().get_tracer("test"),
+        flows=None,
         most_per_second=100,
         node="node-1",
         instruments=Instruments(create_metrics("gateway")),
@@ -301,4 +301,3 @@ def test_traced_flush_leaves_its_trace_beside_what_was_measured(flags: str) -> N
     exemplars = [line.partition("_bucket")[0] for line in shown if f"{0xABC:032x}" in line]
     expected = ["tidewire_freshness_seconds", "tidewire_flush_seconds"]
     assert exemplars == (expected if flags == "01" else [])
-    assert len(told) == (1 if flags == "01" else 0)

@@ -1,5 +1,6 @@
 """The way of sampled events through a node: spans, what frames carry, what is told of each flush."""
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,20 +9,23 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler
 from opentelemetry.trace import SpanKind
 
 from harness.virtual import VirtualClient, VirtualLog, VirtualNode
 from tidewire.config.streams import Stream
 from tidewire.kafka.records import Header
 from tidewire.protocol.codes import Mode
-from tidewire.protocol.trace_context import sampled, traceparent
+from tidewire.protocol.trace_context import traceparent
 from tidewire.telemetry.metrics import create_metrics
 from tidewire_client.subscription_state import SubscriptionState
+from tidewire_gateway.core.feeds import MOST_SAMPLED
 from tidewire_gateway.core.limits import Limits
+from tidewire_gateway.core.sampling import SampledEvent
 from tidewire_gateway.instruments import Instruments
-from tidewire_gateway.traces import MOST_LINKS, EventTraces
+from tidewire_gateway.traces import EventTraces
 
+NOW_NS = 1_700_000_000_000_000_000
 STREAM = Stream(topic="prices", table=True, modes=(Mode.LATEST, Mode.EVERY), public=True)
 
 
@@ -55,6 +59,7 @@ class Traced:
             most_per_second=self.most_per_second,
             node="node-1",
             instruments=Instruments(self.metrics),
+            wall_ns=lambda: NOW_NS,
         )
         self.node = VirtualNode(self.log, STREAM, self.limits, traces=self.traces)
 
@@ -80,7 +85,7 @@ def test_one_trace_goes_from_the_producer_through_reading_to_the_frame() -> None
     client = traced.connect(interval_ms=250)
     traced.publish("k", headers(0xABC))
     traced.flow()
-    [process], [push] = traced.spans("process prices"), traced.spans("push prices")
+    [process], [push] = traced.spans("process prices"), traced.spans("push s")
     assert process.context.trace_id == push.context.trace_id == 0xABC
     assert process.parent is not None
     assert process.parent.span_id == 0xABC + 1
@@ -123,7 +128,7 @@ def test_a_flush_is_linked_to_every_sampled_event_folded_ones_too(mode: Mode) ->
         traced.publish("k", headers(trace_id))
         traced.publish("other", ())
     traced.flow()
-    [push] = traced.spans("push prices")
+    [push] = traced.spans("push s")
     processed = [span.context.span_id for span in traced.spans("process prices")]
     assert [link.context.span_id for link in push.links] == processed
     assert push.context.trace_id == 0x3
@@ -163,18 +168,19 @@ def test_a_storm_of_sampled_events_is_capped_and_counted() -> None:
     assert {kind: child._value.get() for kind, child in counted.items()} == {
         "traced": 5,
         "capped": 35,
+        "not_sampled": 0,
     }
 
 
 def test_more_sampled_events_than_a_span_may_have_links_are_cut_and_counted() -> None:
     traced = Traced()
     traced.connect(mode="every", interval_ms=500)
-    for n in range(MOST_LINKS + 12):
+    for n in range(MOST_SAMPLED + 12):
         traced.publish(f"k{n}", headers(n + 1))
     traced.flow()
-    [push] = traced.spans("push prices")
-    assert len(push.links) == MOST_LINKS
-    assert push.links[-1].context.trace_id == MOST_LINKS + 12
+    [push] = traced.spans("push s")
+    assert len(push.links) == MOST_SAMPLED
+    assert push.links[-1].context.trace_id == MOST_SAMPLED + 12
     assert traced.metrics.tally("trace_links_cut_total").value == 12
 
 
@@ -197,9 +203,8 @@ def test_flows_are_told_without_any_spans() -> None:
     [told] = traced.told
     [_, carried] = client.traceparents
     assert carried is not None
-    place = sampled(carried.encode())
-    assert place is not None
-    assert (told["trace"], told["span"]) == (f"{0xDEF:032x}", f"{place.span_id:016x}")
+    assert carried == f"00-{0xDEF:032x}-{told['span']}-00"  # no span has these ids
+    assert told["trace"] == f"{0xDEF:032x}"
     assert (told["events"], told["coalesced"], told["connections"]) == (1, 1, 1)
     assert (told["node"], told["stream"], told["channel"]) == ("node-1", "s", "s")
     assert [one["trace"] for one in told["sampled"]] == [f"{0xABC:032x}", f"{0xDEF:032x}"]
@@ -223,15 +228,42 @@ def test_an_entity_that_is_followed_counts_as_sampled_until_it_is_not() -> None:
     assert len(traced.told) == 1
 
 
-def test_an_entity_that_is_followed_is_told_of_whatever_the_sampler_says() -> None:
-    traced = Traced(sampler=ALWAYS_OFF)
-    traced.connect()
+@pytest.mark.parametrize("sampler", [ALWAYS_OFF, ParentBased(ALWAYS_OFF)])
+def test_an_entity_that_is_followed_is_told_of_though_the_sampler_says_no(sampler: Sampler) -> None:
+    traced = Traced(sampler=sampler)
+    client = traced.connect()
     traced.traces.followed_in("s").add("k")
     traced.publish("k")
-    traced.publish("other", headers(0xABC))
     traced.flow()
     assert [one["key"] for told in traced.told for one in told["sampled"]] == ["k"]
-    assert not traced.spans("process prices")
+    assert traced.exporter.get_finished_spans() == ()
+    [carried] = client.traceparents
+    assert carried is not None
+    assert carried.endswith("-00")  # nobody goes on with ids that lead nowhere
+
+
+def test_a_flush_goes_on_with_what_is_recorded_beside_what_is_only_followed() -> None:
+    traced = Traced(sampler=ParentBased(ALWAYS_OFF))
+    client = traced.connect(mode="every", interval_ms=500)
+    traced.publish("first")
+    traced.flow(0.1)
+    traced.traces.followed_in("s").add("k")
+    traced.publish("sampled", headers(0xABC))
+    traced.publish("k")
+    traced.flow()
+    [push] = traced.spans("push s")
+    assert push.context.trace_id == 0xABC
+    assert [link.context.trace_id for link in push.links] == [0xABC]
+    assert client.traceparents[-1] == traceparent(0xABC, push.context.span_id)
+    assert [len(told["sampled"]) for told in traced.told] == [2]
+
+
+def test_nothing_of_traces_stays_with_events_that_are_kept() -> None:
+    traced = Traced(most_per_second=1)
+    for n in range(10):
+        traced.publish(f"k{n}", headers(n + 1))
+    traced.flow()
+    assert not [one for one in gc.get_objects() if isinstance(one, SampledEvent)]
 
 
 def test_cloudevents_carry_their_trace_in_an_extension() -> None:
@@ -254,4 +286,4 @@ def test_a_flush_that_needs_several_frames_ends_its_span_all_the_same() -> None:
         traced.log.publish(0, f"k{n}", b'"%b"' % (b"x" * 1000), headers(n + 1) if n == 0 else ())
     traced.flow()
     assert len(client.delivered) == 41
-    assert len(traced.spans("push prices")) >= 1
+    assert len(traced.spans("push s")) >= 1

@@ -41,7 +41,7 @@ def test_latest_keeps_the_newest_of_each_entity_and_counts_the_rest(entities: li
     newest = {entity: offset for offset, entity in enumerate(entities)}
     assert {e.entity: e.offset for e in batch.events} == newest
     assert len(batch.events) + batch.coalesced == len(entities)
-    assert window.take_batch() == Batch([], 0, [])
+    assert window.take_batch() == Batch([], 0)
 
 
 @given(entity_lists)

@@ -1,10 +1,12 @@
 """When an event has a `send` span, and which context travels with it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import (
     NonRecordingSpan,
@@ -15,6 +17,7 @@ from opentelemetry.trace import (
     TraceFlags,
     Tracer,
 )
+from opentelemetry.util.types import AttributeValue
 
 from harness.spans import SpanKeeper, attributes_of, header_of, parent_of
 from tidewire.kafka.errors import BrokerUnavailableError
@@ -30,13 +33,58 @@ RECORD = NewRecord("flights", 3, "JFK/é".encode(), b'{"n":1}', [("ce_id", b"e-1
 
 
 class Unasked(Tracer):
-    """A tracer that nobody should ask."""
+    """A tracer that nobody should ask: what it raises is no `Exception`, which would be held to be OpenTelemetry's."""
 
     def start_span(self, *_: Any, **__: Any) -> Span:
-        raise AssertionError("a span was begun")
+        pytest.fail("a span was begun")
 
     def start_as_current_span(self, *_: Any, **__: Any) -> Any:
-        raise AssertionError("a span was begun")
+        pytest.fail("a span was begun")
+
+
+class Faulty(SpanProcessor):
+    """Raises when a span starts, or when it ends."""
+
+    def __init__(self, *, at_end: bool) -> None:
+        self._at_end = at_end
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        if not self._at_end:
+            raise RuntimeError("a faulty processor")
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if self._at_end:
+            raise RuntimeError("a faulty processor")
+
+
+class FaultySpan(NonRecordingSpan):
+    """Records, and raises whatever is told of it; counts its ends."""
+
+    ends = 0
+
+    def is_recording(self) -> bool:
+        return True
+
+    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
+        raise RuntimeError("a faulty span")
+
+    def end(self, end_time: int | None = None) -> None:
+        self.ends += 1
+
+
+class FaultyTracer(Unasked):
+    def __init__(self) -> None:
+        context = SpanContext(TRACE_ID, 0x2, is_remote=False, trace_flags=TraceFlags(1))
+        self.span = FaultySpan(context)
+
+    def start_span(self, *_: Any, **__: Any) -> Span:
+        return self.span
+
+
+def faulty(*, at_end: bool) -> Tracer:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(Faulty(at_end=at_end))
+    return provider.get_tracer("test")
 
 
 def current(flags: int) -> Any:
@@ -146,3 +194,36 @@ def test_what_failed_says_why() -> None:
         StatusCode.ERROR,
         "nobody answers",
     )
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+def test_a_faulty_processor_hinders_no_event_and_is_told_once(
+    at_end: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    sends = Sends(faulty(at_end=at_end))
+    for _ in range(2):
+        with sends.begin("flights", {}) as send:
+            assert send.carrying(RECORD) is RECORD
+            assert send.written(RecordPosition("flights", 3, 41)).offset == 41
+    assert [record.getMessage() for record in caplog.records] == [
+        "spans may be missing: OpenTelemetry failed"
+    ]
+
+
+def test_where_no_span_can_be_begun_what_there_is_travels_on() -> None:
+    sends = Sends(faulty(at_end=False))
+    given = {"traceparent": SAMPLED, "tracestate": "vendor=x"}
+    with sends.begin("flights", given) as send:
+        assert send.trace == given
+    with current(TraceFlags.SAMPLED), sends.begin("flights", given) as send:
+        assert send.trace == {"traceparent": SAMPLED}
+
+
+def test_a_span_that_nothing_can_be_told_of_ends_all_the_same() -> None:
+    tracer = FaultyTracer()
+    with Sends(tracer).begin("flights", {}) as send:
+        assert send.carrying(RECORD) is RECORD
+        assert send.written(RecordPosition("flights", 3, 41)).offset == 41
+    with pytest.raises(BrokerUnavailableError), Sends(tracer).begin("flights", {}):
+        raise BrokerUnavailableError("nobody answers")
+    assert tracer.span.ends == 2

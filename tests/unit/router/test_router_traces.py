@@ -1,15 +1,20 @@
 """Spans of sampled messages: whose children they are, what they say, and what is not followed."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, SamplingResult
 from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.util.types import Attributes
 
 from harness.spans import SpanKeeper, attributes_of, parent_of
+from tidewire.kafka.errors import RecordTooLargeError
 from tidewire.protocol.trace_context import sampled, traceparent
 from tidewire.targeting.messages import Letter, Message
 from tidewire.targeting.registry import Place
+from tidewire_router.core.inbox import inbox_records
 from tidewire_router.core.lifetimes import letter_of_message
 from tidewire_router.core.pace import Pace
 from tidewire_router.traces import MessageTraces
@@ -38,6 +43,29 @@ class Clock:
 
     def __call__(self) -> int:
         return self.ns
+
+
+class OnlyOf(Sampler):
+    """Says yes to one trace alone."""
+
+    def __init__(self, trace_id: int) -> None:
+        self._trace_id = trace_id
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        *_: Any,
+        **__: Any,
+    ) -> SamplingResult:
+        is_it = trace_id == self._trace_id
+        return SamplingResult(Decision.RECORD_AND_SAMPLE if is_it else Decision.DROP, attributes)
+
+    def get_description(self) -> str:
+        return "OnlyOf"
 
 
 def traces_of(
@@ -93,8 +121,9 @@ def test_a_sampled_message_has_a_span_for_as_long_as_its_batch() -> None:
 def test_each_record_to_an_inbox_has_a_span_of_its_own() -> None:
     spans = SpanKeeper()
     routes = [(letter(None, 1), (place(0), place(1))), (letter(TRACE, 2), (place(0), place(3)))]
-    with traces_of(spans).sending(routes) as sent:
+    with traces_of(spans).sending(routes) as sending:
         assert not spans.ended
+    sent = list(sending.routes)
     first, second = spans.named("send inbox")
     assert [parent_of(span) for span in (first, second)] == [TRACE, TRACE]
     assert (first.kind, attributes_of(second)) == (
@@ -126,9 +155,11 @@ def test_what_is_not_sampled_goes_on_as_it_came(trace: str | None) -> None:
     spans = SpanKeeper()
     traces = traces_of(spans)
     routes = [(letter(trace), (place(0), place(1)))]
-    with traces.processing([message(trace)]) as messages, traces.sending(routes) as sent:
+    with traces.processing([message(trace)]) as messages, traces.sending(routes) as sending:
         assert messages == [message(trace)]
-        assert list(sent) == routes
+        assert list(sending.routes) == routes
+        (record,) = inbox_records([(letter(trace), (place(0),))], "inbox")
+        sending.left_out(record, RecordTooLargeError("inbox"))
     assert spans.ended == ()
 
 
@@ -150,11 +181,26 @@ def test_of_a_storm_some_are_followed_and_the_others_count_as_not_sampled() -> N
     assert (counted[5:], len(spans.ended)) == (["traced"], 3)
 
 
-def test_a_sampler_that_says_no_is_heard() -> None:
+def test_a_sampler_that_says_no_is_heard_and_counted() -> None:
     spans = SpanKeeper(ALWAYS_OFF)
-    with traces_of(spans).processing([message()]) as [followed]:
+    counted: list[str] = []
+    with traces_of(spans, counted=counted.append).processing([message()]) as [followed]:
         pass
     assert (followed.traceparent, spans.ended) == (UNSAMPLED, ())
+    assert counted == ["not_sampled"]
+
+
+def test_what_the_sampler_refuses_takes_no_place_from_others() -> None:
+    spans = SpanKeeper(OnlyOf(0xABC))
+    counted: list[str] = []
+    others = traceparent(0xDEF, 0x1)
+    traces = traces_of(spans, most=1, counted=counted.append)
+    with traces.processing([message(others, 1), message(others, 2), message(TRACE, 3)]):
+        pass
+    with traces.processing([message(TRACE, 4)]):
+        pass
+    assert counted == ["not_sampled", "not_sampled", "traced", "capped"]
+    assert [attributes_of(span)["messaging.kafka.offset"] for span in spans.ended] == [3]
 
 
 def test_a_batch_that_is_given_up_ends_its_spans_with_the_error() -> None:
@@ -172,10 +218,38 @@ def test_a_batch_that_is_given_up_ends_its_spans_with_the_error() -> None:
         assert span.status.status_code is StatusCode.ERROR
 
 
+def passes(pace: Pace, now: float) -> bool:
+    has_room = pace.has_room(now)
+    if has_room:
+        pace.take()
+    return has_room
+
+
+def test_what_an_inbox_does_not_take_ends_its_span_with_the_error_and_no_other() -> None:
+    spans = SpanKeeper()
+    routes = [(letter(offset=1), (place(0), place(1))), (letter(offset=2), (place(1),))]
+    with traces_of(spans).sending(routes) as sending:
+        records = inbox_records(sending.routes, "inbox")
+        sending.left_out(records[1], RecordTooLargeError("inbox"))
+    taken, refused, later = spans.ended
+    assert [span.status.status_code for span in (taken, later)] == [StatusCode.UNSET] * 2
+    assert (refused.status.status_code, attributes_of(refused)["error.type"]) == (
+        StatusCode.ERROR,
+        "RecordTooLargeError",
+    )
+
+
 def test_a_second_that_begins_lets_as_many_pass_again() -> None:
     pace = Pace(2)
-    assert [pace.passes(now) for now in (0.0, 0.5, 0.9, 1.0, 1.1, 1.2, 9.0)] == [
+    assert [passes(pace, now) for now in (0.0, 0.5, 0.9, 1.0, 1.1, 1.2, 9.0)] == [
         *(True, True, False),
         *(True, True, False),
         True,
     ]
+
+
+def test_who_asks_and_does_not_pass_leaves_room() -> None:
+    pace = Pace(1)
+    assert [pace.has_room(0.0) for _ in range(3)] == [True] * 3
+    pace.take()
+    assert not pace.has_room(0.5)

@@ -48,7 +48,7 @@ def test_streams_are_a_table_of_processes_and_an_hour_of_flows() -> None:
     streams = system_streams(epoch="e")
     system, flows = spec_of(streams[SYSTEM]), spec_of(streams[FLOWS])
     assert (system.name, system.partitions, system.config["cleanup.policy"]) == (
-        *("tidewire.system", 1, "compact"),
+        *("tidewire.system", 1, "compact,delete"),
     )
     assert (flows.name, flows.partitions, flows.config) == (
         "tidewire.flows",

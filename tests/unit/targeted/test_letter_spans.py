@@ -13,7 +13,7 @@ from tidewire.telemetry.metrics import create_metrics
 from tidewire_gateway.instruments import Instruments
 from tidewire_gateway.targeted.letters import DESTINATION, sampled_letter, sampled_push
 from tidewire_gateway.targeted.push import NO_OFFSET, Push
-from tidewire_gateway.traces import EventTraces
+from tidewire_gateway.traces import EventTraces, FlushSize
 
 TRACE = traceparent(0xABC, 0x1)
 LETTER = Letter("ann", "m-1", b"1", 1000, 9000, 3, 41, 40, traceparent=TRACE)
@@ -37,7 +37,7 @@ def test_flows_tell_when_a_router_had_the_letter() -> None:
     event = sampled_letter(LETTER, RECORD)
     assert event is not None
     traces.taken(event, "inbox")
-    flush = traces.push([event], DESTINATION, 1, 0)
+    flush = traces.push([event], DESTINATION, FlushSize(1, 0))
     assert flush is not None
     flush.end(2)
     [flow] = told

@@ -9,6 +9,7 @@ from tidewire.config.streams import Stream
 from tidewire.kafka.errors import BrokerUnavailableError, TopicExistsError
 from tidewire.kafka.memory import MemoryBroker
 from tidewire.kafka.records import TopicSpec, TopicState
+from tidewire.system.streams import FLOWS, SYSTEM, system_streams
 from tidewire.topics import apply_topics, check_topics, targeted_topics
 from tidewire.topics.plan import Status, differences, plan, spec_of
 
@@ -161,3 +162,34 @@ def test_topics_of_messages_to_users_are_made_and_checked_like_those_of_streams(
     (inbox,) = (t for t in more_nodes.topics if t.status is Status.DIFFERS)
     assert inbox.topic == "tidewire.inbox"
     assert inbox.differences[0].setting == "partitions"
+
+
+def test_how_processes_are_is_kept_per_key_and_forgotten_after_a_day() -> None:
+    config = spec_of(system_streams()[SYSTEM]).config
+    assert config["cleanup.policy"] == "compact,delete"
+    assert config["retention.ms"] == "86400000"
+    assert spec_of(system_streams()[FLOWS]).config["cleanup.policy"] == "delete"
+
+
+@pytest.mark.parametrize(
+    ("config", "settings"),
+    [
+        ({"cleanup.policy": "compact,delete", "retention.ms": "86400000"}, []),
+        ({"cleanup.policy": "delete, compact", "retention.ms": "86400000"}, []),
+        ({"cleanup.policy": "compact", "retention.ms": "86400000"}, ["cleanup.policy"]),
+        ({"cleanup.policy": "compact,delete", "retention.ms": "1"}, ["retention.ms"]),
+    ],
+)
+def test_topic_of_the_system_that_is_otherwise_is_told_with_a_cure_that_exists(
+    config: dict[str, str], settings: list[str]
+) -> None:
+    stream = system_streams()[SYSTEM]
+    found = differences(stream, state_of(stream, config=config))
+    assert [difference.setting for difference in found] == settings
+    for difference in found:
+        assert difference.cure == "set it with kafka-configs"
+
+
+def test_topics_of_the_system_have_as_many_replicas_as_they_are_given() -> None:
+    for streams in (system_streams(replication=3), targeted_topics(replication=3)):
+        assert {spec_of(stream).replication for stream in streams.values()} == {3}

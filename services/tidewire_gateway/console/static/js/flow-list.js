@@ -1,24 +1,26 @@
-/** The list of sampled events: newest first, chosen with pointer or arrows, written in place. */
+/** The list of sampled events: newest first, one line for all ways of an event, chosen with pointer or arrows, written in place. */
 
-import { amount, clock, milliseconds, text } from './core/format.js';
+import { amount, clock, counted, milliseconds, text } from './core/format.js';
 import { journey } from './core/stages.js';
 import { el, setAttribute, setChildren, setText } from './dom.js';
+import { feedOf } from './ways.js';
 
-/** @import {Arrival, Flow} from './core/flows.js' */
+/** @import {Arrival, Flow, Sampled} from './core/flows.js' */
 
 const PAGE = 10;
 
 export class FlowList {
-  /** @type {string | null} */
+  /** Event's id. @type {string | null} */
   selected = null;
   /** The user chose one, or the page. @type {(id: string) => void} */
   onSelect = () => {};
   #box;
   #arrivalOf;
-  /** @type {Flow[]} */
-  #flows = [];
+  /** @type {Sampled[]} */
+  #events = [];
   /** @type {Map<string, HTMLElement>} */
   #rows = new Map();
+  #rowsMade = 0;
 
   /** @param {HTMLElement} box @param {(flow: Flow) => Arrival | null} arrivalOf */
   constructor(box, arrivalOf) {
@@ -31,15 +33,15 @@ export class FlowList {
     });
   }
 
-  /** @param {Flow[]} flows */
-  write(flows) {
-    this.#flows = flows;
+  /** @param {Sampled[]} events */
+  write(events) {
+    this.#events = events;
     const before = this.#rows;
     this.#rows = new Map();
-    for (const flow of flows) {
-      const row = before.get(flow.id) ?? newRow(flow);
-      this.#rows.set(flow.id, row);
-      this.#fill(row, flow);
+    for (const event of events) {
+      const row = before.get(event.id) ?? this.#newRow(event);
+      this.#rows.set(event.id, row);
+      this.#fill(row, event);
     }
     setChildren(this.#box, [...this.#rows.values()]);
     this.#markSelected();
@@ -59,10 +61,23 @@ export class FlowList {
     setAttribute(this.#box, 'aria-activedescendant', row?.id ?? null);
   }
 
-  /** @param {HTMLElement} row @param {Flow} flow */
-  #fill(row, flow) {
-    const arrival = this.#arrivalOf(flow);
-    const { totalMs, isComplete, stages } = journey(flow, arrival);
+  /** @param {Sampled} event */
+  #newRow({ id, shown }) {
+    this.#rowsMade += 1;
+    const stages = journey(shown, null).stages.map((stage) => el('i', { 'data-stage': stage.id }));
+    return el('div', { class: 'flow-row', role: 'option', id: `flow-${this.#rowsMade}`, 'data-flow': id, 'aria-selected': 'false' },
+      el('time'),
+      el('span', { class: 'flow-what' }, el('b', { text: shown.event.key }), el('small')),
+      el('span', { class: 'flow-total' }),
+      el('span', { class: 'flow-bar', 'aria-hidden': 'true' }, ...stages));
+  }
+
+  /** @param {HTMLElement} row @param {Sampled} event */
+  #fill(row, { shown, ways }) {
+    const arrival = this.#arrivalOf(shown);
+    const { totalMs, isComplete, stages } = journey(shown, arrival);
+    setText(row.children[0], clock(shown.flow.written_at_ms));
+    setText(row.children[1].children[1], wayText(shown, ways.length));
     setText(row.children[2], text(milliseconds(totalMs)));
     setAttribute(row, 'data-complete', isComplete ? '' : null);
     setAttribute(row, 'title', isComplete ? 'This page got this frame: its way is known to the screen' : null);
@@ -75,27 +90,20 @@ export class FlowList {
 
   /** @param {KeyboardEvent} event */
   #keyed(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || this.#flows.length === 0) return;
-    const at = this.#flows.findIndex(({ id }) => id === this.selected);
-    const last = this.#flows.length - 1;
+    if (event.ctrlKey || event.metaKey || event.altKey || this.#events.length === 0) return;
+    const at = this.#events.findIndex(({ id }) => id === this.selected);
+    const last = this.#events.length - 1;
     const places = /** @type {Record<string, number>} */ ({ ArrowDown: at + 1, ArrowUp: at < 0 ? 0 : at - 1, PageDown: at + PAGE, PageUp: at - PAGE, Home: 0, End: last });
     if (!(event.key in places)) return;
     event.preventDefault();
-    const { id } = this.#flows[Math.min(last, Math.max(0, places[event.key]))];
+    const { id } = this.#events[Math.min(last, Math.max(0, places[event.key]))];
     this.select(id);
     this.#rows.get(id)?.scrollIntoView({ block: 'nearest' });
   }
 }
 
-/** @param {Flow} flow */
-function newRow(flow) {
-  const { event, flow: push } = flow;
-  const stages = journey(flow, null).stages.map(({ id }) => el('i', { 'data-stage': id }));
-  const interval = push.interval_ms === 0 ? 'at once' : text(milliseconds(push.interval_ms));
-  const feed = [push.channel, interval, push.node, ...(push.coalesced > 0 ? [`${amount(push.coalesced)} folded`] : [])].join(' · ');
-  return el('div', { class: 'flow-row', role: 'option', id: `flow-${flow.id}`, 'data-flow': flow.id, 'aria-selected': 'false' },
-    el('time', { text: clock(push.written_at_ms) }),
-    el('span', { class: 'flow-what' }, el('b', { text: event.key }), el('small', { text: feed })),
-    el('span', { class: 'flow-total' }),
-    el('span', { class: 'flow-bar', 'aria-hidden': 'true' }, ...stages));
+/** @param {Flow} flow @param {number} ways */
+function wayText({ flow }, ways) {
+  const folded = flow.coalesced > 0 ? ` · ${amount(flow.coalesced)} folded` : '';
+  return `${feedOf(flow)}${folded}${ways > 1 ? ` · ${counted(ways, 'feed')}` : ''}`;
 }

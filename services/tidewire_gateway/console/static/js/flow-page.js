@@ -4,15 +4,16 @@ import { now } from '../sdk/clock.js';
 
 import { streamsOf } from './core/channels.js';
 import { amount } from './core/format.js';
-import { Arrivals, Flows, isWanted } from './core/flows.js';
+import { Arrivals, Flows, eventId, isWanted, sampledEvents } from './core/flows.js';
 import { byId, el, setChildren, setText } from './dom.js';
 import { FlowList } from './flow-list.js';
 import { Following, explainStages } from './following.js';
 import { afterPaint } from './paint.js';
 import { Waterfall } from './waterfall.js';
 import { Watching } from './watching.js';
+import { Ways } from './ways.js';
 
-/** @import {Flow} from './core/flows.js' */
+/** @import {Flow, Sampled} from './core/flows.js' */
 /** @import {FlowRecord} from './core/records.d.ts' */
 /** @import {ChannelState, Frame} from './link.js' */
 
@@ -32,9 +33,12 @@ export class FlowPage {
   #channels = [];
   /** What the list shows while it is held. @type {Flow[] | null} */
   #held = null;
-  /** The one shown; it stays when it has left the list. @type {Flow | null} */
+  /** What the list shows. @type {Sampled[]} */
+  #events = [];
+  /** The one drawn; it stays when it has left the list. @type {Flow | null} */
   #chosen = null;
   #isChosenByHand = false;
+  #isWayChosen = false;
   /** Only what this page got is listed. */
   #isMine = false;
   /** When the page chose last (monotonic ms). */
@@ -43,6 +47,7 @@ export class FlowPage {
   #unpainted = [];
   #list = new FlowList(byId('flows'), ({ flow }) => this.#arrivals.of(flow.span));
   #waterfall = new Waterfall(byId('waterfall-body'));
+  #ways = new Ways(byId('ways-label'), byId('ways'));
   #watching = new Watching();
   #following = new Following({
     flowOf: (id) => this.#followed.get(id),
@@ -52,7 +57,8 @@ export class FlowPage {
 
   constructor() {
     explainStages(byId('stage-key'));
-    this.#list.onSelect = (id) => this.#choose(id);
+    this.#list.onSelect = (id) => this.#choose(this.#events.find((event) => event.id === id)?.shown ?? this.#chosen, false);
+    this.#ways.onChoose = (flow) => this.#choose(flow, true);
     this.#watching.onChange = (channel) => {
       this.onLook('watch', channel);
       this.onWatch(channel);
@@ -132,16 +138,18 @@ export class FlowPage {
 
   write() {
     this.#watching.write();
-    const flows = this.#held ?? this.#wanted();
-    this.#chooseUnasked(flows);
-    this.#list.write(flows);
-    byId('flows').hidden = flows.length === 0;
-    byId('flows-empty').hidden = flows.length > 0;
+    const events = sampledEvents(this.#held ?? this.#wanted(), this.#isSeen);
+    this.#events = events;
+    this.#chooseUnasked(events);
+    this.#list.write(events);
+    byId('flows').hidden = events.length === 0;
+    byId('flows-empty').hidden = events.length > 0;
     const { target } = this.#following;
     setText(byId('flows-empty'), this.#whyEmpty());
     setText(byId('flows-title'), target ? `Flushes with ${target.key}` : 'Sampled events');
     const kept = target ? this.#followed : this.#flows;
-    setText(byId('flows-note'), kept.count > flows.length ? `the last ${amount(flows.length)} of ${amount(kept.count)}` : '');
+    setText(byId('flows-note'), kept.count > events.length ? `the last ${amount(events.length)} of ${amount(kept.count)}` : '');
+    this.#ways.show(this.#chosen ? kept.waysOf(this.#chosen) : [], this.#chosen, this.#isSeen);
     this.#waterfall.show(this.#chosen, this.#chosen && this.#arrivals.of(this.#chosen.flow.span), this.#looksAt());
   }
 
@@ -159,8 +167,11 @@ export class FlowPage {
 
   #wanted() {
     const { list } = this.#following.target ? this.#followed : this.#flows;
-    return list.filter(({ flow }) => !this.#isMine || this.#arrivals.of(flow.span) !== null);
+    return list.filter((flow) => !this.#isMine || this.#isSeen(flow));
   }
+
+  /** Whether this page got its frame. @param {Flow} flow */
+  #isSeen = ({ flow }) => this.#arrivals.of(flow.span) !== null;
 
   #whyEmpty() {
     const { target } = this.#following;
@@ -174,26 +185,36 @@ export class FlowPage {
     return this.#chosen?.flow.channel === channel ? channel : this.#watching.channel;
   }
 
-  /** @param {string} id */
-  #choose(id) {
+  /** @param {Flow | null} flow @param {boolean} isWay whether it was chosen among the ways of its event */
+  #choose(flow, isWay) {
     this.#isChosenByHand = true;
-    this.#chosen = this.#flows.get(id) ?? this.#followed.get(id) ?? this.#chosen;
+    this.#isWayChosen = isWay;
+    this.#chosen = flow;
     this.write();
   }
 
   /**
    * Until the operator chooses: the newest event, and rather one whose way is known to the screen; it stays long enough to be read.
    *
-   * @param {Flow[]} flows
+   * @param {Sampled[]} events
    */
-  #chooseUnasked(flows) {
-    if (this.#isChosenByHand || this.isHeld || this.#waterfall.isInUse) return;
-    const isSeen = (/** @type {Flow | null} */ flow) => flow !== null && this.#arrivals.of(flow.flow.span)?.paintedAt != null;
-    if (isSeen(this.#chosen) && performance.now() - this.#chosenAt < CHOSEN_MS) return;
-    const chosen = flows.find(isSeen) ?? this.#chosen ?? flows[0] ?? null;
+  #chooseUnasked(events) {
+    if (this.#isChosenByHand) return this.#turnToSeen(events);
+    if (this.isHeld || this.#waterfall.isInUse || this.#ways.isInUse) return;
+    const isPainted = (/** @type {Flow | null} */ flow) => flow !== null && this.#arrivals.of(flow.flow.span)?.paintedAt != null;
+    if (isPainted(this.#chosen) && performance.now() - this.#chosenAt < CHOSEN_MS) return;
+    const chosen = events.find(({ shown }) => isPainted(shown))?.shown ?? this.#chosen ?? events[0]?.shown ?? null;
     if (chosen !== this.#chosen) this.#chosenAt = performance.now();
     this.#chosen = chosen;
-    this.#list.selected = chosen?.id ?? null;
+    this.#list.selected = chosen && eventId(chosen);
+  }
+
+  /** An event that was chosen before this page got it: its way is known to the screen now. @param {Sampled[]} events */
+  #turnToSeen(events) {
+    const chosen = this.#chosen;
+    if (chosen === null || this.#isWayChosen || this.#isSeen(chosen)) return;
+    const shown = events.find(({ id }) => id === eventId(chosen))?.shown;
+    if (shown && this.#isSeen(shown)) this.#chosen = shown;
   }
 
   #followAnother() {

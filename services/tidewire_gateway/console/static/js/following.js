@@ -1,7 +1,7 @@
 /** The form *Follow a key*, and the line of the key's events with their times. */
 
 import { channelOfKey } from './core/channels.js';
-import { FollowLease, KeyLine, contentOf, targetProblem } from './core/follow.js';
+import { FollowRequests, KeyLine, contentOf, targetProblem } from './core/follow.js';
 import { clock, milliseconds, text } from './core/format.js';
 import { STAGES, journey } from './core/stages.js';
 import { byId, el, setText } from './dom.js';
@@ -17,8 +17,7 @@ const REQUEST_TIMEOUT_MS = 5_000;
 const SHOWN = /** @type {StageId[]} */ (['broker', 'wait', 'write', 'network', 'browser']);
 
 export class Following {
-  /** @type {FollowLease | null} */
-  lease = null;
+  #requests = new FollowRequests();
   /** Channel that carries the key. @type {string | null} */
   channel = null;
   /** Another key is followed, or none. @type {() => void} */
@@ -56,26 +55,27 @@ export class Following {
 
   /** @returns {Target | null} */
   get target() {
-    return this.lease?.target ?? null;
+    return this.#requests.lease?.target ?? null;
   }
 
-  /** @param {Target} target */
+  /** What is followed already goes on as it is. @param {Target} target */
   start(target) {
-    this.#leave();
     this.#problem = null;
     [this.#stream.value, this.#key.value] = [target.stream, target.key];
-    this.lease = new FollowLease(target);
-    this.#line = new KeyLine(target.key);
-    this.channel = channelOfKey(target.stream, target.key, this.#channels());
-    this.#stop.hidden = false;
-    this.onChange();
+    if (this.#requests.want(target)) {
+      this.#line = new KeyLine(target.key);
+      this.channel = channelOfKey(target.stream, target.key, this.#channels());
+      this.#stop.hidden = false;
+      this.onChange();
+    }
     this.tick();
   }
 
   end() {
-    this.#leave();
+    this.#requests.want(null);
+    this.#forget();
     this.onChange();
-    this.write();
+    this.tick();
   }
 
   /** With one stream known, that one is meant. @param {string[]} streams */
@@ -85,14 +85,14 @@ export class Following {
 
   /** Ask the node where it is time to. */
   tick() {
-    const { lease } = this;
-    if (lease?.take(performance.now())) this.#ask(lease);
+    const request = this.#requests.take(performance.now());
+    if (request) this.#ask(request);
     this.write();
   }
 
   /** Another node may serve this page now. */
   moved() {
-    this.lease?.moved();
+    this.#requests.lease?.hurry();
     this.tick();
   }
 
@@ -107,7 +107,7 @@ export class Following {
       setText(byId('key-line-title'), `${this.target?.key} as this page gets it`);
       this.#table.write(this.#line.list);
     }
-    const { lease } = this;
+    const { lease } = this.#requests;
     if (this.#problem !== null) return this.#say(this.#problem, true);
     if (lease === null) return this.#say('', false);
     const where = `${lease.target.key} in ${lease.target.stream}, by way of ${this.channel}`;
@@ -123,22 +123,21 @@ export class Following {
     else this.write();
   }
 
-  /** @param {FollowLease} lease */
-  async #ask(lease) {
-    try {
-      const answer = await fetch(URL_OF_FOLLOW, { ...request('POST', lease.body), signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
-      if (answer.ok && lease !== this.lease) letGo(lease.target); // it was ended meanwhile
-      else if (answer.ok) lease.granted(performance.now());
-      else lease.failed(performance.now(), await problemOf(answer));
-    } catch {
-      lease.failed(performance.now(), 'the node does not answer');
-    }
-    if (lease === this.lease) this.write();
+  /** @param {{method: string, body: object}} request */
+  async #ask({ method, body }) {
+    const problem = await send(method, body, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS), keepalive: method === 'DELETE' });
+    this.#requests.answered(performance.now(), problem);
+    this.tick();
   }
 
+  /** The page goes, and its queue with it: nodes are told at once. */
   #leave() {
-    if (this.lease) letGo(this.lease.target);
-    this.lease = this.#line = this.channel = null;
+    for (const target of this.#requests.leave()) send('DELETE', target, { keepalive: true });
+    this.#forget();
+  }
+
+  #forget() {
+    this.#line = this.channel = null;
     this.#stop.hidden = true;
   }
 
@@ -168,12 +167,14 @@ export function explainStages(list) {
   list.append(...SHOWN.map((id) => el('li', { text: STAGES[id].name, title: STAGES[id].says, 'data-stage': id })));
 }
 
-/** @param {string} method @param {object} body */
-const request = (method, body) => ({ method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
-
-/** The node need not follow it any more; it is told even while the page goes. @param {Target} target */
-function letGo(target) {
-  fetch(URL_OF_FOLLOW, { ...request('DELETE', target), keepalive: true }).catch(() => {}); // it runs out by itself
+/** What went wrong, or null. @param {string} method @param {object} body @param {RequestInit} options */
+async function send(method, body, options) {
+  try {
+    const answer = await fetch(URL_OF_FOLLOW, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), ...options });
+    return answer.ok ? null : await problemOf(answer);
+  } catch {
+    return 'the node does not answer';
+  }
 }
 
 /** What an answer says went wrong. @param {Response} answer */

@@ -2,6 +2,8 @@
 
 import { Tidewire } from '../sdk/tidewire.js';
 
+import { Looking } from './looking.js';
+
 /** @import {FlowRecord, SystemRecord, WireRecord} from './core/records.d.ts' */
 
 /**
@@ -36,13 +38,18 @@ export class Link {
   #handlers;
   /** @type {any} */
   #flows = null;
-  /** Channels looked at, and for whom. @type {Map<string, {subscription: any, by: Set<string>}>} */
-  #looked = new Map();
+  #looking;
 
   /** @param {string} url @param {Handlers} handlers */
   constructor(url, handlers) {
     this.#handlers = handlers;
     this.#client = new Tidewire(url, { client: 'tidewire-console/1' });
+    this.#looking = new Looking({
+      // Without a snapshot: of a large table only what changes from now on is of interest here.
+      subscribe: (channel) => this.#client.subscribe(channel, { mode: 'latest', intervalMs: WATCH_INTERVAL_MS, snapshot: false }),
+      onChannel: handlers.onChannel,
+      onFrame: handlers.onFrame,
+    });
     this.#client.on('connected', ({ node, isMove }) => {
       this.node = node;
       this.refusal = null;
@@ -89,37 +96,8 @@ export class Link {
     this.#flows.on('update', (/** @type {Frame} */ { events }) => this.#handlers.onFlows(events.flatMap(({ data }) => (data ? [data] : []))));
   }
 
-  /** `who` wants the frames of `channel`, and of no other; null for none. @param {string} who @param {string | null} channel */
+  /** See `Looking`. @param {string} who @param {string | null} channel */
   look(who, channel) {
-    for (const [known, { by }] of this.#looked) {
-      if (known !== channel && by.delete(who) && by.size === 0) this.#leave(known);
-    }
-    if (channel === null) return;
-    const looked = this.#looked.get(channel) ?? { subscription: this.#subscribe(channel), by: new Set() };
-    looked.by.add(who);
-    this.#looked.set(channel, looked);
-  }
-
-  /** @param {string} channel */
-  #subscribe(channel) {
-    // Without a snapshot: of a large table only what changes from now on is of interest here.
-    const subscription = this.#client.subscribe(channel, { mode: 'latest', intervalMs: WATCH_INTERVAL_MS, snapshot: false });
-    const isCurrent = () => this.#looked.get(channel)?.subscription === subscription;
-    const tell = (/** @type {ChannelState} */ state) => isCurrent() && this.#handlers.onChannel(channel, state);
-    subscription.on('subscribed', () => tell({ state: 'live', text: '' }));
-    subscription.on('status', ({ state }) => tell({ state: subscription.phase === 'subscribed' ? state : 'waiting', text: '' }));
-    subscription.on('update', (/** @type {Frame} */ update) => isCurrent() && this.#handlers.onFrame(channel, update));
-    subscription.on('unsubscribed', ({ code, reason }) => {
-      tell({ state: 'refused', text: reason || code });
-      if (isCurrent()) this.#looked.delete(channel);
-    });
-    return subscription;
-  }
-
-  /** @param {string} channel */
-  #leave(channel) {
-    const looked = this.#looked.get(channel);
-    this.#looked.delete(channel);
-    looked?.subscription.unsubscribe();
+    this.#looking.look(who, channel);
   }
 }

@@ -37,14 +37,7 @@ export class Watching {
   /** @param {string | null} channel */
   choose(channel) {
     this.#isChosen = true;
-    if (channel === this.channel) return;
-    this.channel = channel;
-    this.#frames = 0;
-    this.#told = { state: 'waiting', text: '' };
-    if (channel !== null) this.#input.value = channel;
-    this.#stop.hidden = channel === null;
-    this.onChange(channel);
-    this.write();
+    if (channel !== this.channel) this.#begin(channel);
   }
 
   /** With exactly one channel known, that one is meant. @param {string[]} channels */
@@ -71,12 +64,24 @@ export class Watching {
     else this.#say(this.channel === null ? '' : `${SAYS[state]} ${this.channel}${text && `: ${text}`}`, state === 'refused');
   }
 
+  /** @param {string | null} channel */
+  #begin(channel) {
+    this.channel = channel;
+    this.#frames = 0;
+    this.#told = { state: 'waiting', text: '' };
+    if (channel !== null) this.#input.value = channel;
+    this.#stop.hidden = channel === null;
+    this.onChange(channel);
+    this.write();
+  }
+
   #submit() {
     const channel = this.#input.value.trim();
     this.#problem = channel === '' ? null : channelProblem(channel);
     this.#input.setAttribute('aria-invalid', String(this.#problem !== null));
-    if (this.#problem === null) this.choose(channel || null);
-    else this.write();
+    if (this.#problem !== null) this.write();
+    else if (this.#told.state === 'refused') this.#begin(channel || null); // it may be granted now
+    else this.choose(channel || null);
   }
 
   /** @param {string} words @param {boolean} isProblem */

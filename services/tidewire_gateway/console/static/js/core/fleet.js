@@ -1,6 +1,6 @@
 /** All processes as one system: sums, feeds merged over nodes, alarms in their order. Pure. */
 
-import { isForgotten, isLive, ratesOf, stateOf } from './processes.js';
+import { areTwins, isForgotten, isLive, ratesOf, stateOf } from './processes.js';
 
 /** @import {Process} from './processes.js' */
 /** @import {Figures, SlowClient, TopFeed} from './records.d.ts' */
@@ -114,7 +114,7 @@ export const slowest = (gateways) =>
     .slice(0, MAX_SLOW);
 
 /**
- * What the processes say, and that a process is gone, which it cannot say itself.
+ * What the processes say, and what they cannot say themselves: that one is gone, and that two have one name.
  *
  * @param {Process[]} processes
  * @param {number} asOf
@@ -129,10 +129,16 @@ export function alarmsOf(processes, asOf) {
       return [{ process: key, name: 'gone', severity: 'critical', text, sinceMs: heardAt }];
     }
     if (state === 'ended') return [];
-    return (record.alarms ?? []).map(({ name, severity, text, since_ms }) => ({ process: key, name, severity, text, sinceMs: since_ms }));
+    const said = (record.alarms ?? []).map(({ name, severity, text, since_ms }) => ({ process: key, name, severity, text, sinceMs: since_ms }));
+    return areTwins(process, asOf) ? [twinsAlarm(process), ...said] : said;
   });
   return told.sort((a, b) => rank(a.severity) - rank(b.severity) || a.sinceMs - b.sinceMs);
 }
+
+/** @param {Process} process @returns {Warning} */
+const twinsAlarm = ({ key, twinsSince }) => ({
+  process: key, name: 'same_name', severity: 'error', text: `two processes are called ${key}: only one of them is seen at a time`, sinceMs: twinsSince,
+});
 
 /** The slowest node of each percentile: what its clients see is as true as what the others' see. @param {Process[]} gateways */
 function worst(gateways) {

@@ -23,6 +23,8 @@ export class FollowLease {
   problem = '';
   #dueAt = -Infinity;
   #isAsked = false;
+  /** It is to be asked again as soon as it is answered. */
+  #isHurried = false;
 
   /** @param {Target} target */
   constructor(target) {
@@ -35,8 +37,9 @@ export class FollowLease {
 
   /** Whether to ask now; true once for each time. @param {number} now */
   take(now) {
-    if (this.#isAsked || now < this.#dueAt) return false;
+    if (this.#isAsked || (now < this.#dueAt && !this.#isHurried)) return false;
     this.#isAsked = true;
+    this.#isHurried = false;
     return true;
   }
 
@@ -54,15 +57,82 @@ export class FollowLease {
     this.#answered(now + RETRY_AFTER_MS);
   }
 
-  /** Another node may serve us now: it knows nothing of this. */
-  moved() {
-    this.#dueAt = -Infinity;
+  /** Ask again at once: another node, which knows nothing of this, may serve us now. */
+  hurry() {
+    this.#isHurried = true;
   }
 
   /** @param {number} dueAt */
   #answered(dueAt) {
     this.#isAsked = false;
     this.#dueAt = dueAt;
+  }
+}
+
+/**
+ * What nodes are to be asked, one request after another: of two that are under way at once either may come first. To let go comes
+ * before to follow, and only what is not followed any more is let go.
+ */
+export class FollowRequests {
+  /** What is followed. @type {FollowLease | null} */
+  lease = null;
+  /** What a node may follow for us. @type {Target[]} */
+  #asked = [];
+  /** Ends the request that is under way. @type {((now: number, problem: string | null) => void) | null} */
+  #end = null;
+
+  /**
+   * Follow `target`, or nothing; returns whether that is another than before. One that failed is asked for again at once.
+   *
+   * @param {Target | null} target
+   */
+  want(target) {
+    const { lease } = this;
+    if (isSame(target, lease?.target ?? null)) {
+      if (lease?.state === 'failed') lease.hurry();
+      return false;
+    }
+    this.lease = target && new FollowLease(target);
+    return true;
+  }
+
+  /**
+   * The request to send now, or null; the next one comes when this one is answered.
+   *
+   * @param {number} now
+   * @returns {{method: 'POST' | 'DELETE', body: object} | null}
+   */
+  take(now) {
+    if (this.#end) return null;
+    const { lease } = this;
+    const past = this.#asked.find((target) => !isSame(target, lease?.target ?? null));
+    if (past) {
+      this.#forget(past);
+      this.#end = () => {}; // where it was not heard, it runs out by itself
+      return { method: 'DELETE', body: past };
+    }
+    if (!lease?.take(now)) return null;
+    this.#forget(lease.target);
+    this.#asked.push(lease.target);
+    this.#end = (at, problem) => (problem === null ? lease.granted(at) : lease.failed(at, problem));
+    return { method: 'POST', body: lease.body };
+  }
+
+  /** What was taken last was answered. @param {number} now @param {string | null} problem */
+  answered(now, problem) {
+    this.#end?.(now, problem);
+    this.#end = null;
+  }
+
+  /** The page goes: all that is to be let go, at once. @returns {Target[]} */
+  leave() {
+    this.lease = null;
+    return this.#asked.splice(0);
+  }
+
+  /** @param {Target} target */
+  #forget(target) {
+    this.#asked = this.#asked.filter((one) => !isSame(one, target));
   }
 }
 
@@ -100,6 +170,9 @@ export function contentOf({ data, isDeleted }, most = 120) {
   const line = JSON.stringify(data) ?? '';
   return line.length <= most ? line : `${line.slice(0, most - 1)}…`;
 }
+
+/** @param {Target | null} a @param {Target | null} b */
+const isSame = (a, b) => a?.stream === b?.stream && a?.key === b?.key;
 
 /** What is wrong with a target, or null. @param {Target} target */
 export function targetProblem({ stream, key }) {

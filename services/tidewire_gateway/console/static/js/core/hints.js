@@ -2,7 +2,7 @@
 
 /** @type {Record<string, [term: string, says: string]>} */
 export const HINTS = {
-  alarms: ['Alarms', 'What a process thinks somebody should look at, and processes that fell silent without saying that they end.'],
+  alarms: ['Alarms', 'What a process thinks somebody should look at, and processes that fell silent without saying that they end, or that have one name.'],
   nodes: ['Nodes', 'Gateway nodes: they hold the clients’ connections and read Kafka for them.'],
   gone: ['Gone', 'Nothing was heard for three times the interval at which it reports.'],
   connections: ['Connections', 'WebSockets that are open. Congested: they take less than they are sent. In handshake: they have not said hello yet.'],
@@ -31,6 +31,6 @@ export const HINTS = {
   publisher: ['Publisher', 'Takes events over HTTP and publishes them to Kafka.'],
   watch: ['Watch a channel', 'The page subscribes in mode latest at 250 ms, and finds the frames that it gets among the flows by their span. Only those have the stages network and browser.'],
   follow: ['Follow a key', 'The node traces every event of this key. It is asked again while the page is open, and told when you stop.'],
-  flows: ['Sampled events', 'Events whose trace is sampled, each flush of each feed on a line of its own. A node tells 20 flushes a second at most; the list keeps 200 events.'],
+  flows: ['Sampled events', 'Events whose trace is sampled, one line each, whatever feeds of whatever nodes have sent it. A line shows the newest of these ways, rather one that this page got; the others are chosen beside. A node tells 20 flushes a second at most; the list keeps 200 events.'],
   waterfall: ['From record to screen', 'Each stage begins where the one before it ended. Times are those of the machines that took them.'],
 };
