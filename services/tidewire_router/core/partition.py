@@ -57,11 +57,14 @@ class PartitionWork:
 
     @property
     def watermark(self) -> int | None:
-        """The offset to commit: everything below it is routed, or never will be. None: nothing is yet."""
-        first = self._room.first(self._partition)
-        if first is None or self._settled is None:
-            return self._settled
-        return min(first, self._settled)
+        """The offset to commit: everything below it is routed for good, or never will be. None: nothing is yet.
+
+        What nobody could confirm, or waits, has to be read once more by whoever owns the partition next.
+        """
+        if self._settled is None:
+            return None
+        firsts = (self._room.first(self._partition), self._remembered.first)
+        return min(first for first in (self._settled, *firsts) if first is not None)
 
     @property
     def has_unconfirmed(self) -> bool:

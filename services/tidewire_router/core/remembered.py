@@ -53,6 +53,11 @@ class Remembered:
         else:  # only places that had all of it have nothing to catch up
             self._sent[letter.user] = _Sent(before.first, letter.offset, before.seats & seats)
 
+    @property
+    def first(self) -> int | None:
+        """The offset of the oldest letter that may have to go elsewhere; nothing from there on may be committed."""
+        return next((sent.first for sent in self._sent.values()), None)
+
     def users(self) -> Sequence[str]:
         return tuple(self._sent)
 
