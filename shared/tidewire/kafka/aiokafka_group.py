@@ -157,15 +157,28 @@ class AiokafkaGroupReader:
         coordinator = consumer._coordinator
         if coordinator is not None:
             coordinator._group_instance_id = None  # or it would not tell the group that it leaves
-        with contextlib.suppress(TimeoutError, kafka.KafkaError):
-            async with asyncio.timeout(self._settings.request_timeout):
-                await consumer.stop()
-                return
+        if await self._has_stopped(consumer):
+            return
         if coordinator is not None:
             coordinator._coordination_task.cancel()
         with contextlib.suppress(TimeoutError, kafka.KafkaError):
             async with asyncio.timeout(self._settings.request_timeout):
                 await consumer._client.close()
+
+    async def _has_stopped(self, consumer: AIOKafkaConsumer) -> bool:
+        """In a task of its own: where aiokafka ends one of its tasks amid its work, that cancels who waits for it."""
+        stopping = asyncio.create_task(consumer.stop(), name=f"leave the group of {self._topic}")
+        try:
+            await asyncio.wait([stopping], timeout=self._settings.request_timeout)
+        finally:
+            stopping.cancel()
+        await asyncio.wait([stopping])
+        if stopping.cancelled():
+            return False
+        error = stopping.exception()
+        if error is not None and not isinstance(error, TimeoutError | kafka.KafkaError):
+            raise error
+        return error is None
 
     async def _set_right(self, consumer: AIOKafkaConsumer) -> None:
         """Go on at the beginning of partitions whose position is not in their log (None: there is none)."""
