@@ -356,8 +356,15 @@ async def test_a_topic_that_is_deleted_while_it_is_read_is_reported(
 
     reading.admin().delete(topic)
 
+    async def read_on() -> None:
+        try:
+            await read_until(reader, lambda _: False)
+        except OffsetOutOfRangeError:  # the log may be gone before the topic is
+            await reader.assign({TopicPartition(topic, 0): 0})
+            await read_until(reader, lambda _: False)
+
     with pytest.raises(UnknownTopicError):
-        await read_until(reader, lambda _: False)
+        await read_on()
     await reader.assign({})
 
 
