@@ -109,7 +109,7 @@ async def test_a_letter_that_is_not_sampled_leaves_no_span(
         [place] = await is_held(world, "ann")
         await send(world, place, "quiet", trace)
         assert "traceparent" not in await client.expect("updates")
-        assert traced(gateway) == {"traced": 0, "capped": 0}
+        assert traced(gateway) == {"traced": 0, "capped": 0, "not_sampled": 0}
     assert spans.ended == ()
 
 
