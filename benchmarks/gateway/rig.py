@@ -14,6 +14,7 @@ from unittest import mock
 import httpx
 
 from tidewire.bench.errors import BenchError
+from tidewire.config.streams import is_reserved
 from tidewire.dev import apache
 from tidewire.dev.brokers import apache_kafka
 from tidewire.identity.issuing import issue_token
@@ -169,7 +170,7 @@ class Rig:
 
     def _environment(self, name: str, settings: Mapping[str, str]) -> dict[str, str]:
         streams = self.folder / f"{name}.yaml"
-        specs = {spec.name: spec.to_yaml() for spec in self._specs.values()}
+        specs = {s.name: s.to_yaml() for s in self._specs.values() if not is_reserved(s.name)}
         streams.write_text(json.dumps({"streams": specs}))
         given = {
             "NODE": name,
