@@ -16,7 +16,7 @@ from tidewire.identity.keys import load_key
 from tidewire.identity.tokens import TokenVerifier
 from tidewire.kafka.ports import RecordReader, RecordWriter, TopicAdmin
 from tidewire.telemetry.metrics import create_metrics
-from tidewire.telemetry.tracing import Tracing, configure_tracing
+from tidewire.telemetry.tracing import Tracing, configure_tracing, span_counter
 
 from .console.compose import Console
 from .core.history import History
@@ -60,7 +60,8 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
     verifier = None if key_file is None else TokenVerifier(load_key(key_file))
     served = mounts_of(settings.static)
     instruments = Instruments(create_metrics("gateway"))
-    tracing = configure_tracing("gateway", settings.node, on_spans=instruments.spans)
+    on_spans = span_counter(instruments.metrics)
+    tracing = configure_tracing("gateway", settings.node, on_spans=on_spans)
     console = _console(settings, clients, instruments)
     traces = _event_traces(settings, tracing, console, instruments)
     if console is not None:

@@ -64,7 +64,6 @@ class Instruments:
         self._topic_changes = metrics.counters("topic_changes_total", "change")
         self._traced = metrics.counters("traced_events_total", "outcome")
         self.links_cut = metrics.tally("trace_links_cut_total")
-        self._spans = metrics.counters("trace_spans_total", "outcome")
         self.lease_held = metrics.gauge("lease_held")
         self.leases_lost = metrics.tally("leases_lost_total")
         self._registry_calls = metrics.counters("registry_calls_total", "outcome")
@@ -118,10 +117,6 @@ class Instruments:
     def traced(self, outcome: str) -> None:
         """A sampled event is followed, or there were too many of them."""
         self._traced[outcome].inc()
-
-    def spans(self, outcome: str, count: int) -> None:
-        """Spans left the process, or did not; any thread may say so."""
-        self._spans[outcome].inc(count)
 
     def backfilled(self, outcome: str) -> None:
         self._backfills[outcome].inc()

@@ -5,20 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from opentelemetry.context import Context
-from opentelemetry.trace import (
-    Link,
-    NonRecordingSpan,
-    Span,
-    SpanContext,
-    SpanKind,
-    TraceFlags,
-    Tracer,
-    set_span_in_context,
-)
+from opentelemetry.trace import Link, Span, SpanKind, Tracer
 
 from tidewire.kafka.records import Record
 from tidewire.protocol.trace_context import TraceParent, traceparent
+from tidewire.telemetry.spans import context_of, place_of, span_context
 
 from .core.allowance import Allowance
 from .core.sampling import SampledEvent, sampled_parent
@@ -27,7 +18,6 @@ from .instruments import Instruments
 __all__ = ["Destination", "EventTraces", "FlowSink", "FlushSize", "Push"]
 
 _MOST_TOLD: Final = 16
-_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
 FlowSink = Callable[[dict[str, Any]], None]
 """Takes what became of one flush, as docs/observability.md writes it; must not block."""
@@ -96,7 +86,7 @@ class EventTraces:
             return None
         span = self._tracer.start_span(
             f"process {topic}",
-            context=_context_of(event.parent),
+            context=context_of(event.parent),
             kind=SpanKind.CONSUMER,
             attributes={
                 "messaging.system": "kafka",
@@ -111,7 +101,7 @@ class EventTraces:
         )
         if span.is_recording():
             self._instruments.traced("traced")
-            event.place, event.is_recorded = _place_of(span), True
+            event.place, event.is_recorded = place_of(span), True
             return span.end
         self._instruments.traced("not_sampled")
         if event.parent is None:
@@ -137,7 +127,7 @@ class EventTraces:
             return None
         now = self._wall_ns()
         span = self._push_span([e for e in followed if e.is_recorded], to, size, now)
-        place = _place_in(followed[-1].place) if span is None else _place_of(span)
+        place = _place_in(followed[-1].place) if span is None else place_of(span)
         told = None
         if self._flows is not None:
             told = _told(self._node, followed, to, place, now) | {
@@ -175,10 +165,10 @@ class EventTraces:
         }
         span = self._tracer.start_span(
             f"push {to.stream}",
-            context=_context_of(events[-1].place),
+            context=context_of(events[-1].place),
             kind=SpanKind.PRODUCER,
             attributes=attributes,
-            links=[Link(_span_context(one.place)) for one in events if one.place is not None],
+            links=[Link(span_context(one.place)) for one in events if one.place is not None],
             start_time=now,
         )
         return span if span.is_recording() else None
@@ -254,19 +244,3 @@ def _place_in(parent: TraceParent | None) -> TraceParent:
     """Ids for a span that is not recorded: in the parent's trace, or in a new one."""
     trace_id = _new_id(128) if parent is None else parent.trace_id
     return TraceParent(trace_id, _new_id(64))
-
-
-def _context_of(parent: TraceParent | None) -> Context:
-    """The context of a span that goes on elsewhere, and of nothing else; an empty one where there is none."""
-    if parent is None:
-        return Context()
-    return set_span_in_context(NonRecordingSpan(_span_context(parent)), Context())
-
-
-def _span_context(place: TraceParent) -> SpanContext:
-    return SpanContext(place.trace_id, place.span_id, is_remote=True, trace_flags=_SAMPLED)
-
-
-def _place_of(span: Span) -> TraceParent:
-    context = span.get_span_context()
-    return TraceParent(context.trace_id, context.span_id)

@@ -1,7 +1,5 @@
 """``python -m tidewire_publisher``: settings from the environment, exit code 2 when they are wrong."""
 
-import os
-import socket
 import sys
 
 from tidewire.config.listening import bind, url_of
@@ -12,10 +10,11 @@ from tidewire.http.serving import serve
 from tidewire.identity.keys import load_key
 from tidewire.identity.tokens import TokenVerifier
 from tidewire.kafka.aiokafka_clients import AiokafkaWriter
+from tidewire.system.reporting import instance_name
 from tidewire.targeting.registry_http import HttpRegistry
 from tidewire.telemetry.logging import configure_logging, get_logger
-from tidewire.telemetry.metrics import Metrics, create_metrics
-from tidewire.telemetry.tracing import Tracing, configure_tracing
+from tidewire.telemetry.metrics import create_metrics
+from tidewire.telemetry.tracing import configure_tracing, span_counter
 
 from .app import create_app
 from .settings import PREFIX, PublisherSettings
@@ -33,7 +32,9 @@ def main() -> int:
         settings = load_settings(PublisherSettings)
         streams = load_streams(settings.streams).streams
         key = load_key(settings.token_key_file) if settings.token_key_file else None
-        tracing = _tracing(metrics)
+        tracing = configure_tracing(
+            "publisher", instance_name(settings.instance), on_spans=span_counter(metrics)
+        )
         sock = bind(settings.host, settings.port, f"{PREFIX}PORT")
     except TidewireError as e:
         sys.stderr.write(f"tidewire-publisher: {e}\n")
@@ -66,14 +67,6 @@ def main() -> int:
             if tracing is not None:
                 tracing.close_within(_TRACES_TIMEOUT)
     return 0
-
-
-def _tracing(metrics: Metrics) -> Tracing | None:
-    spans = metrics.counters("trace_spans_total", "outcome")
-    instance = f"{socket.gethostname()}-{os.getpid()}"
-    return configure_tracing(
-        "publisher", instance, on_spans=lambda outcome, number: spans[outcome].inc(number)
-    )
 
 
 def _registry(settings: PublisherSettings) -> HttpRegistry | None:

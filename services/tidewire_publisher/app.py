@@ -21,7 +21,7 @@ from tidewire.identity.tokens import TokenVerifier
 from tidewire.kafka.ports import RecordWriter
 from tidewire.publishing import AsyncPublisher, EventLimits
 from tidewire.publishing.sending import Sends
-from tidewire.system.reporting import Reporting, instance_name
+from tidewire.system.reporting import reported
 from tidewire.system.rules import PUBLISHER
 from tidewire.targeting.registry import Registry
 from tidewire.telemetry.metrics import Metrics, create_metrics
@@ -110,28 +110,22 @@ def create_app(
         metrics=metrics,
         sends=Sends(tracer),
     )
-    reporting = None
-    if record_writer is not None:
-        reporting = Reporting(
-            "publisher",
-            instance_name(settings.instance),
-            url,
-            writer=record_writer,
-            observe=PublisherObserver(metrics, lambda: endpoints.stage).observe,
-            rules=PUBLISHER,
-            lost=metrics.tally("system_records_lost_total"),
-        )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        if reporting is not None:
-            reporting.begin()
-        try:
-            async with serving(app):
-                yield
-        finally:
-            if reporting is not None:
-                await reporting.end()
+        async with (
+            reported(
+                "publisher",
+                settings.instance,
+                url,
+                writer=record_writer,
+                observe=PublisherObserver(metrics, lambda: endpoints.stage).observe,
+                rules=PUBLISHER,
+                metrics=metrics,
+            ),
+            serving(app),
+        ):
+            yield
 
     @asynccontextmanager
     async def serving(_app: FastAPI) -> AsyncIterator[None]:

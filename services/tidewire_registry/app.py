@@ -18,7 +18,7 @@ from tidewire.http.page_guard import PageGuard
 from tidewire.http.serving import end_with
 from tidewire.ingest.errors import FieldProblem
 from tidewire.kafka.ports import RecordWriter
-from tidewire.system.reporting import Reporting, instance_name
+from tidewire.system.reporting import reported
 from tidewire.system.rules import REGISTRY
 from tidewire.targeting.errors import StoreUnavailableError
 from tidewire.telemetry.logging import get_logger
@@ -67,27 +67,30 @@ def create_app(
         instruments=instruments,
         slots=settings.slots,
     )
-    reporting = None
-    if record_writer is not None:
-        reporting = Reporting(
-            "registry",
-            instance_name(settings.instance),
-            url,
-            writer=record_writer,
-            observe=RegistryObserver(metrics, lambda: endpoints.stage).observe,
-            rules=REGISTRY,
-            lost=metrics.tally("system_records_lost_total"),
-        )
 
     def drain() -> None:
         endpoints.stage = Stage.DRAINING
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with (
+            reported(
+                "registry",
+                settings.instance,
+                url,
+                writer=record_writer,
+                observe=RegistryObserver(metrics, lambda: endpoints.stage).observe,
+                rules=REGISTRY,
+                metrics=metrics,
+            ),
+            serving(app),
+        ):
+            yield
+
+    @asynccontextmanager
+    async def serving(app: FastAPI) -> AsyncIterator[None]:
         keeping = asyncio.create_task(housekeeping.run(), name="housekeeping")
         keeping.add_done_callback(lambda ended: end_with(app, ended))
-        if reporting is not None:
-            reporting.begin()
         endpoints.stage = Stage.READY
         try:
             yield
@@ -95,12 +98,8 @@ def create_app(
             drain()
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
-            try:
-                await node_calls.close()
-                await _close(store)
-            finally:
-                if reporting is not None:
-                    await reporting.end()
+            await node_calls.close()
+            await _close(store)
 
     app = FastAPI(
         title="Tidewire registry",

@@ -1,10 +1,8 @@
 """``python -m tidewire_router``: settings from the environment; exit code 2 when they, or the topic, cannot be used."""
 
-import contextlib
-import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import uvloop
 
@@ -14,14 +12,14 @@ from tidewire.errors import TidewireError
 from tidewire.kafka.aiokafka_clients import AiokafkaWriter
 from tidewire.kafka.aiokafka_group import AiokafkaGroupReader
 from tidewire.kafka.confluent_clients import ConfluentAdmin
-from tidewire.system.reporting import Reporting, instance_name
+from tidewire.system.reporting import instance_name, reported
 from tidewire.system.rules import ROUTER
 from tidewire.targeting.errors import PartitionsChangedError
 from tidewire.targeting.mailboxes import Mailboxes
 from tidewire.targeting.registry_http import HttpRegistry
 from tidewire.telemetry.logging import configure_logging
 from tidewire.telemetry.metrics import Metrics, create_metrics
-from tidewire.telemetry.tracing import Tracing, configure_tracing
+from tidewire.telemetry.tracing import Tracing, configure_tracing, span_counter
 
 from .app import create_app
 from .instruments import Instruments
@@ -51,7 +49,9 @@ def main() -> int:
         open_mailboxes = mailboxes_at(
             settings.redis_url, settings.mailbox_limits, replicas=settings.mailbox_replicas
         )
-        tracing = _tracing(settings, metrics)
+        tracing = configure_tracing(
+            "router", instance_name(settings.instance_id), on_spans=span_counter(metrics)
+        )
         internal = bind(settings.internal_host, settings.internal_port, f"{PREFIX}INTERNAL_PORT")
     except TidewireError as error:
         return _told(error, _UNUSABLE)
@@ -67,15 +67,6 @@ def main() -> int:
             if tracing is not None:
                 tracing.close_within(_TRACES_TIMEOUT)
     return 0
-
-
-def _tracing(settings: RouterSettings, metrics: Metrics) -> Tracing | None:
-    spans = metrics.counters("trace_spans_total", "outcome")
-    return configure_tracing(
-        "router",
-        settings.instance_id or f"{socket.gethostname()}-{os.getpid()}",
-        on_spans=lambda outcome, number: spans[outcome].inc(number),
-    )
 
 
 def _message_traces(
@@ -111,32 +102,16 @@ async def _route(
     )
     router = Router(settings, parts, Instruments(metrics))
     app = create_app(lambda: router.stage, metrics)
-    async with _reported(settings, router, metrics, url_of(internal)):
-        await serve(router, app, internal, is_ready_told=settings.ready_json)
-
-
-@contextlib.asynccontextmanager
-async def _reported(
-    settings: RouterSettings, router: Router, metrics: Metrics, url: str
-) -> AsyncIterator[None]:
-    """Tell the console how the router is, where it is on."""
-    if not settings.console:
-        yield
-        return
-    reporting = Reporting(
+    async with reported(
         "router",
-        instance_name(settings.instance_id),
-        url,
-        writer=AiokafkaWriter(settings.named_kafka),
+        settings.instance_id,
+        url_of(internal),
+        writer=AiokafkaWriter(kafka) if settings.console else None,
         observe=RouterObserver(metrics, lambda: router.stage).observe,
         rules=ROUTER,
-        lost=metrics.tally("system_records_lost_total"),
-    )
-    reporting.begin()
-    try:
-        yield
-    finally:
-        await reporting.end()
+        metrics=metrics,
+    ):
+        await serve(router, app, internal, is_ready_told=settings.ready_json)
 
 
 def _told(error: TidewireError, code: int) -> int:

@@ -5,29 +5,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from opentelemetry.context import Context
-from opentelemetry.trace import (
-    NonRecordingSpan,
-    Span,
-    SpanContext,
-    SpanKind,
-    StatusCode,
-    TraceFlags,
-    Tracer,
-    set_span_in_context,
-)
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from tidewire.kafka.records import NewRecord
 from tidewire.protocol.trace_context import TRACEPARENT, TraceParent, sampled, traceparent
 from tidewire.targeting.messages import Letter, Message
 from tidewire.targeting.registry import Place
+from tidewire.telemetry.spans import context_of, place_of
 
 from .core.pace import Pace
 from .core.partition import Route
 
 __all__ = ["MessageTraces", "Sending"]
 
-_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED: Final = "00"
 
 Routes = Sequence[tuple[Letter, Sequence[Place]]]
@@ -126,7 +116,7 @@ class MessageTraces:
     ) -> Span:
         return self._tracer.start_span(
             f"{operation} {topic}",
-            context=_context_of(parent),
+            context=context_of(parent),
             kind=SpanKind.PRODUCER if operation == "send" else SpanKind.CONSUMER,
             attributes={
                 "messaging.system": "kafka",
@@ -188,8 +178,7 @@ def _continued(span: Span, before: str | None, spans: list[Span]) -> str | None:
 
 
 def _header_of(span: Span) -> bytes:
-    place = span.get_span_context()
-    return traceparent(place.trace_id, place.span_id).encode()
+    return traceparent(*place_of(span)).encode()
 
 
 def _sampled(text: str | None) -> TraceParent | None:
@@ -198,9 +187,3 @@ def _sampled(text: str | None) -> TraceParent | None:
 
 def _unsampled(text: str | None) -> str | None:
     return None if text is None else text[: -len(_NOT_SAMPLED)] + _NOT_SAMPLED
-
-
-def _context_of(parent: TraceParent) -> Context:
-    """The context of a span that goes on elsewhere, and of nothing else."""
-    place = SpanContext(parent.trace_id, parent.span_id, is_remote=True, trace_flags=_SAMPLED)
-    return set_span_in_context(NonRecordingSpan(place), Context())

@@ -13,13 +13,14 @@ from tidewire.protocol.server_frames import encode_event
 
 from .events import Event
 
-__all__ = ["Decoder", "RejectReason", "Rejected"]
+__all__ = ["STRUCTURED", "Decoder", "RejectReason", "Rejected"]
 
 _MAX_DEPTH = 256
 """Clients parse what they are sent: many a JSON parser ends near 1,000 levels."""
 _SHORTEST_TOO_DEEP = 2 * (_MAX_DEPTH + 1)
 """Bytes: each level takes a bracket that opens and one that closes."""
-_STRUCTURED = b"application/cloudevents+json"
+STRUCTURED = b"application/cloudevents+json"
+"""How the content type of a CloudEvent in structured mode begins."""
 
 
 class RejectReason(StrEnum):
@@ -90,7 +91,7 @@ def _key(key: bytes | None) -> str:
 
 def _is_structured(headers: Sequence[Header]) -> bool:
     for name, content in headers:  # a loop: a generator for every record costs more than the look
-        if name == "content-type" and content.startswith(_STRUCTURED):
+        if name == "content-type" and content.startswith(STRUCTURED):
             return True
     return False
 

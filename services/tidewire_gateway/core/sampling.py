@@ -5,11 +5,12 @@ import msgspec
 from tidewire.kafka.records import Record
 from tidewire.protocol.trace_context import TRACEPARENT, TraceParent, sampled
 
+from .decoding import STRUCTURED
+
 __all__ = ["SampledEvent", "sampled_parent"]
 
 _EXTENSION = "ce_traceparent"
 """CloudEvents' distributed-tracing extension, in binary mode."""
-_STRUCTURED = b"application/cloudevents+json"
 
 
 class SampledEvent:
@@ -56,7 +57,7 @@ def sampled_parent(record: Record) -> TraceParent | None:
         if name == _EXTENSION:
             found = sampled(content)
         elif name == "content-type":
-            is_structured = content.startswith(_STRUCTURED)
+            is_structured = content.startswith(STRUCTURED)
     if found is None and is_structured and record.value is not None:
         return _parent_in(record.value)
     return found

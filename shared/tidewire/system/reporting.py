@@ -1,50 +1,51 @@
-"""A service's reports, put together: from when it starts until it has ended."""
+"""A service's reports, from when it starts until it has ended."""
 
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from ..kafka.ports import RecordWriter
-from ..telemetry.tallies import Tally
+from ..telemetry.metrics import Metrics
 from .alarms import Rule
 from .records import Observation, Process
 from .reporter import Reporter
 from .writer import SystemWriter
 
-__all__ = ["Reporting", "instance_name"]
+__all__ = ["instance_name", "reported"]
 
 
-class Reporting:
-    """`begin` and `end` within the loop. Owns ``writer``. ``internal``: URL where operators reach the process.
+@asynccontextmanager
+async def reported(
+    service: str,
+    instance: str | None,
+    internal: str,
+    *,
+    writer: RecordWriter | None,
+    observe: Callable[[], Awaitable[Observation]],
+    rules: Sequence[Rule],
+    metrics: Metrics,
+) -> AsyncIterator[None]:
+    """Tell the console how the process is for as long as the block lasts, and at its end that it has ended.
 
-    ``lost`` counts records that Kafka does not take.
+    ``instance`` is its name, or None; ``internal`` the URL where operators reach it. Owns ``writer``; None: nobody is
+    told. ``metrics`` count what Kafka does not take. The end takes two seconds at the most, whatever Kafka does.
     """
-
-    def __init__(
-        self,
-        service: str,
-        instance: str,
-        internal: str,
-        *,
-        writer: RecordWriter,
-        observe: Callable[[], Awaitable[Observation]],
-        rules: Sequence[Rule],
-        lost: Tally | None = None,
-    ) -> None:
-        process = Process(service, instance, internal, time.time_ns() // 1_000_000)
-        self._writer = SystemWriter(writer, lost)
-        self._reporter = Reporter(process, self._writer, observe, rules)
-
-    def begin(self) -> None:
-        self._reporter.begin()
-
-    async def end(self) -> None:
-        """Say that the process has ended, and let go of Kafka; within two seconds, whatever Kafka does."""
+    if writer is None:
+        yield
+        return
+    process = Process(service, instance_name(instance), internal, time.time_ns() // 1_000_000)
+    system = SystemWriter(writer, metrics.tally("system_records_lost_total"))
+    reporter = Reporter(process, system, observe, rules)
+    reporter.begin()
+    try:
+        yield
+    finally:
         try:
-            await self._reporter.end()
+            await reporter.end()
         finally:
-            await self._writer.close()
+            await system.close()
 
 
 def instance_name(given: str | None) -> str:

@@ -9,8 +9,9 @@ from opentelemetry import trace
 
 from .._version import __version__
 from ..config.errors import ConfigError
+from .metrics import Metrics
 
-__all__ = ["SpanOutcome", "Tracing", "configure_tracing"]
+__all__ = ["SpanOutcome", "Tracing", "configure_tracing", "span_counter"]
 
 _SCOPE: Final = "tidewire"
 _DEFAULT_RATIO: Final = 0.01
@@ -29,6 +30,12 @@ _SAMPLERS: Final = (
 
 SpanOutcome = Callable[[str, int], None]
 """Called, from any thread, with ``exported``, ``failed`` or ``dropped`` and how many spans that are."""
+
+
+def span_counter(metrics: Metrics) -> SpanOutcome:
+    """Counts in `trace_spans_total`."""
+    spans = metrics.counters("trace_spans_total", "outcome")
+    return lambda outcome, number: spans[outcome].inc(number)
 
 
 class Tracing:
