@@ -1,6 +1,5 @@
 """Payloads and tokens go through every service, which log all they can, and none of it stands in a log."""
 
-import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +8,12 @@ from typing import Any
 import httpx
 import pytest
 import websockets
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from harness.heard import HEARD
 from harness.leaks import CANARY
 from harness.redis import RedisProcess, redis_process
+from harness.service_clients import PATIENCE, asking, client_of
 from harness.services import SLOTS, STREAM, Process, Services, running_services
 from harness.waiting import wait_until
 from tidewire import __version__
@@ -23,7 +23,6 @@ from tidewire.kafka.settings import KafkaSettings
 
 pytestmark = pytest.mark.timeout(180)
 
-PATIENCE = 20.0
 JSON = {"Content-Type": "application/json"}
 
 
@@ -38,56 +37,6 @@ def services(embedded_kafka: str, redis: RedisProcess, tmp_path: Path) -> Iterat
     with running_services(tmp_path, embedded_kafka, redis.url, LOG_LEVEL="DEBUG") as running:
         running.make_topics()
         yield running
-
-
-class Client:
-    """A WebSocket that is read until something comes."""
-
-    def __init__(self, connection: ClientConnection) -> None:
-        self._connection = connection
-        self._last_id = 0
-
-    def ask(self, kind: str, **payload: Any) -> None:
-        self._last_id += 1
-        message = {"v": 1, "type": kind, "id": self._last_id, "payload": payload}
-        self._connection.send(json.dumps(message))
-
-    def say(self, text: str) -> None:
-        self._connection.send(text)
-
-    def until(self, kind: str, text: str = "") -> dict[str, Any]:
-        """The payload of the first message of this type with the text in it."""
-        while True:
-            frame = json.loads(self._connection.recv(timeout=PATIENCE))
-            for message in frame if isinstance(frame, list) else [frame]:
-                if message["type"] == kind and text in json.dumps(message):
-                    payload: dict[str, Any] = message["payload"]
-                    return payload
-
-    def subscribe(self, channel: str, **options: Any) -> dict[str, Any]:
-        self.ask("subscribe", channel=channel, **options)
-        return self.until("subscribed")
-
-
-@contextlib.contextmanager
-def client_of(gateway: Process, token: str) -> Iterator[Client]:
-    assert gateway.ready is not None
-    with connect(gateway.ready["ws"], compression=None, proxy=None) as connection:
-        client = Client(connection)
-        client.ask("hello", client="test/1", token=token)
-        client.until("welcome")
-        yield client
-
-
-@contextlib.contextmanager
-def asking(part: Process, token: str) -> Iterator[httpx.Client]:
-    """Of a service's public port, with a bearer header."""
-    assert part.ready is not None
-    headers = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(
-        base_url=part.ready["http"], headers=headers, timeout=PATIENCE, trust_env=False
-    ) as http:
-        yield http
 
 
 def write(

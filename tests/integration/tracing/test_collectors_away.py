@@ -9,9 +9,9 @@ import pytest
 from harness.otlp import GRPC, HTTP, Collector, silent_collector
 from harness.ports import LOOPBACK, free_port
 from harness.redis import redis_process
+from harness.service_clients import asking, client_of
 from harness.services import STREAM, Process, Services, running_services
 from harness.waiting import wait_until
-from integration.services.test_logs import asking, client_of
 
 pytestmark = pytest.mark.timeout(180)
 

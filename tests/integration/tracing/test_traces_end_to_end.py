@@ -8,9 +8,9 @@ import pytest
 
 from harness.otlp import GRPC, HTTP, Collector, SentSpan, collector
 from harness.redis import redis_process
+from harness.service_clients import Client, asking, client_of
 from harness.services import STREAM, Process, Services, running_services
 from harness.waiting import wait_until
-from integration.services.test_logs import Client, asking, client_of
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
 
+from harness.spans import SpanKeeper
 from harness.virtual import VirtualClient, VirtualLog, VirtualNode
 from tidewire.config.streams import Stream
 from tidewire.kafka.records import Header
@@ -287,7 +287,7 @@ def test_of_several_feeds_the_one_flushed_last_counts() -> None:
 @pytest.mark.parametrize("flags", ["00", "01"])
 def test_traced_flush_leaves_its_trace_beside_what_was_measured(flags: str) -> None:
     traces = EventTraces(
-        tracer=TracerProvider().get_tracer("test"),
+        tracer=SpanKeeper().tracer,
         flows=None,
         most_per_second=100,
         node="node-1",

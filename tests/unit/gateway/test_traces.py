@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler
 from opentelemetry.trace import SpanKind
 
+from harness.spans import SpanKeeper
 from harness.virtual import VirtualClient, VirtualLog, VirtualNode
 from tidewire.config.streams import Stream
 from tidewire.kafka.records import Header
@@ -45,16 +44,11 @@ class Traced:
 
     def __post_init__(self) -> None:
         self.log = VirtualLog("prices", 1)
-        self.exporter = InMemorySpanExporter()
         self.told: list[dict[str, Any]] = []
         self.metrics = create_metrics("gateway")
-        tracer = None
-        if self.sampler is not None:
-            provider = TracerProvider(sampler=self.sampler)
-            provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-            tracer = provider.get_tracer("test")
+        self.keeper = SpanKeeper(self.sampler)
         self.traces = EventTraces(
-            tracer=tracer,
+            tracer=None if self.sampler is None else self.keeper.tracer,
             flows=self.told.append if self.has_flows else None,
             most_per_second=self.most_per_second,
             node="node-1",
@@ -77,7 +71,7 @@ class Traced:
         self.node.timers.advance(seconds)
 
     def spans(self, name: str) -> list[ReadableSpan]:
-        return [span for span in self.exporter.get_finished_spans() if span.name == name]
+        return self.keeper.named(name)
 
 
 def test_one_trace_goes_from_the_producer_through_reading_to_the_frame() -> None:
@@ -143,7 +137,7 @@ def test_unsampled_events_leave_no_trace() -> None:
     traced.publish("k", headers(0xABC, "00"))
     traced.publish("l", (("traceparent", b"nonsense"),))
     traced.flow()
-    assert (traced.exporter.get_finished_spans(), traced.told) == ((), [])
+    assert (traced.keeper.ended, traced.told) == ((), [])
     assert set(client.traceparents) == {None}
 
 
@@ -153,7 +147,7 @@ def test_what_is_read_to_catch_up_is_no_news() -> None:
     traced.publish("k", headers(0xABC))
     traced.node.begin_anew(0)
     traced.flow()
-    assert traced.exporter.get_finished_spans() == ()
+    assert traced.keeper.ended == ()
 
 
 def test_a_storm_of_sampled_events_is_capped_and_counted() -> None:
@@ -236,7 +230,7 @@ def test_an_entity_that_is_followed_is_told_of_though_the_sampler_says_no(sample
     traced.publish("k")
     traced.flow()
     assert [one["key"] for told in traced.told for one in told["sampled"]] == ["k"]
-    assert traced.exporter.get_finished_spans() == ()
+    assert traced.keeper.ended == ()
     [carried] = client.traceparents
     assert carried is not None
     assert carried.endswith("-00")  # nobody goes on with ids that lead nowhere
