@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from harness.gateway import FrameClient, Gateway, running_gateway, write_streams
+from harness.readers import PassingReader
 from harness.waiting import eventually
 from tidewire.config.streams import Stream
 from tidewire.config.streams_file import load_streams
 from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader
 from tidewire.kafka.partitioning import partition_of
-from tidewire.kafka.records import Bounds, Fetched, TopicPartition
+from tidewire.kafka.records import Bounds, TopicPartition
 from tidewire.kafka.settings import KafkaSettings
 from tidewire.publishing import AsyncPublisher
 from tidewire.topics.apply import apply_topics
@@ -38,37 +39,25 @@ class Change:
     partitions: frozenset[TopicPartition]
 
 
-class CountedReader:
+class CountedReader(PassingReader):
     """The reader of the node, with every change of its assignment noted."""
 
     def __init__(self, settings: KafkaSettings, changes: list[Change]) -> None:
-        self._reader = ConfluentReader(settings)
+        super().__init__(ConfluentReader(settings))
         self._changes = changes
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._began_at: float | None = None
-
-    async def start(self) -> None:
-        await self._reader.start()
-
-    async def close(self) -> None:
-        await self._reader.close()
 
     async def assign(self, starts: Mapping[TopicPartition, int]) -> None:
         self._assigned = frozenset(starts)
         self._changes.append(Change(self._began_at or time.monotonic(), self._assigned))
         self._began_at = None
-        await self._reader.assign(starts)
-
-    async def fetch(self, *, max_records: int, max_wait: float, gather: float = 0.0) -> Fetched:
-        return await self._reader.fetch(max_records=max_records, max_wait=max_wait, gather=gather)
+        await super().assign(starts)
 
     async def bounds(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Bounds]:
         if self._began_at is None and not self._assigned.issuperset(partitions):
             self._began_at = time.monotonic()
-        return await self._reader.bounds(partitions)
-
-    async def offsets_at(self, times: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
-        return await self._reader.offsets_at(times)
+        return await super().bounds(partitions)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.gateway import FrameClient, Gateway, MemoryTopics, running_gateway, write_streams
+from harness.readers import PassingReader
 from harness.waiting import eventually
 from tidewire.kafka.errors import BrokerUnavailableError
 from tidewire.kafka.memory import MemoryBroker
@@ -32,34 +33,28 @@ class Outage:
             raise BrokerUnavailableError("switched off")
 
 
-class CutOffReader:
+class CutOffReader(PassingReader):
     """Gets no answer during an outage."""
 
     def __init__(self, reader: RecordReader, outage: Outage) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._outage = outage
 
     async def start(self) -> None:
         self._outage.check()
-        await self._reader.start()
-
-    async def close(self) -> None:
-        await self._reader.close()
-
-    async def assign(self, starts: Mapping[TopicPartition, int]) -> None:
-        await self._reader.assign(starts)
+        await super().start()
 
     async def fetch(self, *, max_records: int, max_wait: float, gather: float = 0.0) -> Fetched:
         self._outage.check()
-        return await self._reader.fetch(max_records=max_records, max_wait=max_wait, gather=gather)
+        return await super().fetch(max_records=max_records, max_wait=max_wait, gather=gather)
 
     async def bounds(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Bounds]:
         self._outage.check()
-        return await self._reader.bounds(partitions)
+        return await super().bounds(partitions)
 
     async def offsets_at(self, times: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
         self._outage.check()
-        return await self._reader.offsets_at(times)
+        return await super().offsets_at(times)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from harness.gateway import Gateway, MemoryTopics, running_gateway, write_streams
+from harness.readers import PassingReader
 from harness.waiting import eventually
 from tidewire.kafka.ports import RecordReader
-from tidewire.kafka.records import Bounds, Fetched, TopicPartition
+from tidewire.kafka.records import Fetched
 from tidewire_gateway.app import Clients, create_internal_app
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -40,32 +41,17 @@ class Standstill:
         return Fetched((), {})
 
 
-class StandingReader:
+class StandingReader(PassingReader):
     """Fetches nothing during a standstill; asked for ends, it answers."""
 
     def __init__(self, reader: RecordReader, standstill: Standstill) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._standstill = standstill
-
-    async def start(self) -> None:
-        await self._reader.start()
-
-    async def close(self) -> None:
-        await self._reader.close()
-
-    async def assign(self, starts: Mapping[TopicPartition, int]) -> None:
-        await self._reader.assign(starts)
 
     async def fetch(self, *, max_records: int, max_wait: float, gather: float = 0.0) -> Fetched:
         if self._standstill.is_wanted:
             return await self._standstill.stand(max_wait)
-        return await self._reader.fetch(max_records=max_records, max_wait=max_wait, gather=gather)
-
-    async def bounds(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Bounds]:
-        return await self._reader.bounds(partitions)
-
-    async def offsets_at(self, times: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
-        return await self._reader.offsets_at(times)
+        return await super().fetch(max_records=max_records, max_wait=max_wait, gather=gather)
 
 
 @pytest.fixture
