@@ -5,7 +5,7 @@ import contextlib
 import gc
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 
@@ -31,6 +31,9 @@ from .settings import GatewaySettings
 from .targeted.routes import make_internal_router
 from .targeted.service import Targeted, TargetedParts
 from .traces import EventTraces
+
+if TYPE_CHECKING:  # it loads the SDK, which is there only where there are traces
+    from tidewire.telemetry.late_spans import SpanBook
 
 __all__ = ["Clients", "create_app", "create_internal_app"]
 
@@ -63,7 +66,8 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
     on_spans = span_counter(instruments.metrics)
     tracing = configure_tracing("gateway", settings.node, on_spans=on_spans)
     console = _console(settings, clients, instruments)
-    traces = _event_traces(settings, tracing, console, instruments)
+    spans = None if tracing is None else tracing.book()
+    traces = _event_traces(settings, spans, console, instruments)
     if console is not None:
         streams = {**streams, **console.streams}
 
@@ -105,6 +109,7 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
         tasks = [asyncio.create_task(node.run()), asyncio.create_task(drain.run())]
         for task in tasks:
             task.add_done_callback(lambda done: _stop(app, done))
+        _begin_spans(spans)
         _quieten_collector()
         try:
             yield
@@ -114,8 +119,7 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
             await asyncio.wait(tasks)
             # All of them, whatever becomes of one.
             async with contextlib.AsyncExitStack() as ending:
-                if tracing is not None:
-                    ending.push_async_callback(_close, tracing.close)
+                ending.push_async_callback(_end_traces, tracing, spans)
                 ending.push_async_callback(_close, admin.close)
                 if console is not None:
                     ending.push_async_callback(console.end)
@@ -209,20 +213,31 @@ def _console(
 
 def _event_traces(
     settings: GatewaySettings,
-    tracing: Tracing | None,
+    spans: "SpanBook | None",
     console: Console | None,
     instruments: Instruments,
 ) -> EventTraces | None:
     """None where nobody wants to know what becomes of sampled events."""
-    if tracing is None and console is None:
+    if spans is None and console is None:
         return None
     return EventTraces(
-        tracer=None if tracing is None else tracing.tracer,
+        spans=spans,
         flows=None if console is None else console.flows.offer,
         most_per_second=settings.trace_limit,
         node=settings.node,
         instruments=instruments,
     )
+
+
+def _begin_spans(spans: "SpanBook | None") -> None:
+    if spans is not None:
+        spans.run_on(asyncio.get_running_loop())
+
+
+async def _end_traces(tracing: Tracing | None, spans: "SpanBook | None") -> None:
+    if tracing is not None and spans is not None:
+        spans.close()
+        await _close(tracing.close)
 
 
 async def _close(close: Callable[[], None]) -> None:

@@ -1,19 +1,21 @@
 """The way of sampled events through the node: a span for reading each, one for every flush that carries any."""
 
-import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from opentelemetry.trace import Link, Span, SpanKind, Tracer
+from opentelemetry.trace import SpanKind
 
 from tidewire.kafka.records import Record
 from tidewire.protocol.trace_context import TraceParent, traceparent
-from tidewire.telemetry.spans import context_of, place_of, span_context
+from tidewire.telemetry.spans import new_id
 
 from .core.allowance import Allowance
 from .core.sampling import SampledEvent, sampled_parent
 from .instruments import Instruments
+
+if TYPE_CHECKING:  # it loads the SDK, which is there only where there are traces
+    from tidewire.telemetry.late_spans import NotedSpan, SpanBook
 
 __all__ = ["Destination", "EventTraces", "FlowSink", "FlushSize", "Push"]
 
@@ -42,7 +44,7 @@ class FlushSize(NamedTuple):
 
 
 class EventTraces:
-    """``tracer`` is None where no spans are recorded, ``flows`` where nobody wants to be told of flushes.
+    """``spans`` is None where none are recorded, ``flows`` where nobody wants to be told of flushes.
 
     Of a storm of sampled events ``most_per_second`` are followed, and a burst of as many again; the others count as not sampled.
     """
@@ -50,14 +52,14 @@ class EventTraces:
     def __init__(
         self,
         *,
-        tracer: Tracer | None,
+        spans: "SpanBook | None",
         flows: FlowSink | None,
         most_per_second: int,
         node: str,
         instruments: Instruments,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._tracer = tracer
+        self._spans = spans
         self._flows = flows
         self._node = node
         self._instruments = instruments
@@ -80,15 +82,15 @@ class EventTraces:
         """The event was read from ``topic``; call what is returned when its processing has ended."""
         if not self._admit(event):
             return None
-        if self._tracer is None:
+        if self._spans is None:
             self._instruments.traced("traced")
             event.place = _place_in(event.parent)
             return None
-        span = self._tracer.start_span(
+        span = self._spans.begin(
             f"process {topic}",
-            context=context_of(event.parent),
-            kind=SpanKind.CONSUMER,
-            attributes={
+            SpanKind.CONSUMER,
+            event.parent,
+            {
                 "messaging.system": "kafka",
                 "messaging.operation.name": "process",
                 "messaging.operation.type": "process",
@@ -97,12 +99,12 @@ class EventTraces:
                 "messaging.kafka.offset": event.offset,
                 "messaging.kafka.message.key": event.key,
             },
-            start_time=event.taken_ns,
+            start_ns=event.taken_ns,
         )
-        if span.is_recording():
+        if span is not None:
             self._instruments.traced("traced")
-            event.place, event.is_recorded = place_of(span), True
-            return span.end
+            event.place, event.is_recorded = span.place, True
+            return lambda: span.end(self._wall_ns())
         self._instruments.traced("not_sampled")
         if event.parent is None:
             event.place = _place_in(None)  # it is followed by somebody's wish, not by the sampler's
@@ -127,7 +129,7 @@ class EventTraces:
             return None
         now = self._wall_ns()
         span = self._push_span([e for e in followed if e.is_recorded], to, size, now)
-        place = _place_in(followed[-1].place) if span is None else place_of(span)
+        place = _place_in(followed[-1].place) if span is None else span.place
         told = None
         if self._flows is not None:
             told = _told(self._node, followed, to, place, now) | {
@@ -146,8 +148,8 @@ class EventTraces:
 
     def _push_span(
         self, events: Sequence[SampledEvent], to: Destination, size: FlushSize, now: int
-    ) -> Span | None:
-        if self._tracer is None or not events:
+    ) -> "NotedSpan | None":
+        if self._spans is None or not events:
             return None
         if size.sampled_before:
             self._instruments.links_cut.inc(size.sampled_before)
@@ -163,15 +165,14 @@ class EventTraces:
             "tidewire.coalesced": size.coalesced,
             "tidewire.sampled": len(events) + size.sampled_before,
         }
-        span = self._tracer.start_span(
+        return self._spans.begin(
             f"push {to.stream}",
-            context=context_of(events[-1].place),
-            kind=SpanKind.PRODUCER,
-            attributes=attributes,
-            links=[Link(span_context(one.place)) for one in events if one.place is not None],
-            start_time=now,
+            SpanKind.PRODUCER,
+            events[-1].place,
+            attributes,
+            start_ns=now,
+            links=[one.place for one in events if one.place is not None],
         )
-        return span if span.is_recording() else None
 
 
 class Push:
@@ -182,7 +183,7 @@ class Push:
     def __init__(
         self,
         place: TraceParent,
-        span: Span | None,
+        span: "NotedSpan | None",
         told: dict[str, Any] | None,
         flows: FlowSink | None,
         wall_ns: Callable[[], int],
@@ -203,7 +204,7 @@ class Push:
         """The frame was written to so many connections."""
         now = self._wall_ns()
         if self._span is not None:
-            self._span.set_attribute("tidewire.connections", connections)
+            self._span.attributes["tidewire.connections"] = connections
             self._span.end(now)
         if self._told is not None and self._flows is not None:
             self._flows(self._told | {"written_at_ms": now / 1e6, "connections": connections})
@@ -236,11 +237,7 @@ def _told_event(event: SampledEvent) -> dict[str, Any]:
     }
 
 
-def _new_id(bits: int) -> int:
-    return random.getrandbits(bits) or 1  # 0 is no id
-
-
 def _place_in(parent: TraceParent | None) -> TraceParent:
     """Ids for a span that is not recorded: in the parent's trace, or in a new one."""
-    trace_id = _new_id(128) if parent is None else parent.trace_id
-    return TraceParent(trace_id, _new_id(64))
+    trace_id = new_id(128) if parent is None else parent.trace_id
+    return TraceParent(trace_id, new_id(64))

@@ -10,6 +10,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler
 from opentelemetry.trace import SpanContext
 
+from tidewire.telemetry.late_spans import PreparedIds, SpanBook
+
 __all__ = ["SpanKeeper", "attributes_of", "header_of", "parent_of"]
 
 
@@ -19,10 +21,16 @@ class SpanKeeper:
     def __init__(self, sampler: Sampler | None = None) -> None:
         self._exporter = InMemorySpanExporter()
         self.provider = TracerProvider(
-            sampler=ParentBased(ALWAYS_ON) if sampler is None else sampler, shutdown_on_exit=False
+            sampler=ParentBased(ALWAYS_ON) if sampler is None else sampler,
+            id_generator=PreparedIds(),
+            shutdown_on_exit=False,
         )
         self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
         self.tracer = self.provider.get_tracer("test")
+
+    def book(self) -> SpanBook:
+        """For who makes spans later."""
+        return SpanBook(self.provider, self.tracer)
 
     def named(self, name: str) -> list[ReadableSpan]:
         return [span for span in self.ended if span.name == name]

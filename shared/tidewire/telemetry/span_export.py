@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from .._version import __version__
 from ..config.errors import ConfigError
+from .late_spans import PreparedIds
 from .logging import get_logger
 from .tracing import SpanOutcome
 
@@ -94,6 +95,7 @@ def make_provider(
         provider = TracerProvider(
             sampler=None if ratio is None else ParentBased(TraceIdRatioBased(ratio)),
             resource=Resource.create(about),
+            id_generator=PreparedIds(),
             shutdown_on_exit=False,
         )
         for exporter in exporters:

@@ -1,5 +1,6 @@
 """Spans of those who pass traces on by hand: from ids to OpenTelemetry's contexts, and back."""
 
+import random
 from typing import Final
 
 from opentelemetry.context import Context
@@ -13,7 +14,7 @@ from opentelemetry.trace import (
 
 from ..protocol.trace_context import TraceParent
 
-__all__ = ["context_of", "place_of", "span_context"]
+__all__ = ["context_of", "new_id", "place_of", "span_context"]
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
@@ -28,6 +29,11 @@ def context_of(parent: TraceParent | None) -> Context:
     if parent is None:
         return Context()
     return set_span_in_context(NonRecordingSpan(span_context(parent)), Context())
+
+
+def new_id(bits: int) -> int:
+    """Of a trace (128) or a span (64)."""
+    return random.getrandbits(bits) or 1  # 0 is no id
 
 
 def place_of(span: Span) -> TraceParent:

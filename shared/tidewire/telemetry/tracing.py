@@ -3,13 +3,16 @@
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
-
-from opentelemetry import trace
+from typing import TYPE_CHECKING, Final
 
 from .._version import __version__
 from ..config.errors import ConfigError
 from .metrics import Metrics
+
+if TYPE_CHECKING:  # the SDK is no part of the base install, and loaded only where there are traces
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from .late_spans import SpanBook
 
 __all__ = ["SpanOutcome", "Tracing", "configure_tracing", "span_counter"]
 
@@ -41,12 +44,18 @@ def span_counter(metrics: Metrics) -> SpanOutcome:
 class Tracing:
     """A process's spans and where they go. `close` once, when nothing is traced any more."""
 
-    def __init__(self, provider: trace.TracerProvider, close: Callable[[], None]) -> None:
+    def __init__(self, provider: "TracerProvider", close: Callable[[], None]) -> None:
         self.provider = provider
         self.tracer = provider.get_tracer(_SCOPE, __version__)
         self.close = close
         """Hands over what waits, and ends. It may block, for 30 s at most; where nothing answers, as long as
         OTEL_EXPORTER_OTLP_TIMEOUT says. Each span is counted then; those that came too late were dropped."""
+
+    def book(self) -> "SpanBook":
+        """A new one, for who has no time to make spans. It is to be closed before `close`."""
+        from .late_spans import SpanBook
+
+        return SpanBook(self.provider, self.tracer)
 
     def close_within(self, seconds: float) -> None:
         """`close` at the end of a process, which is kept from ending no longer than that. Blocks."""

@@ -17,6 +17,7 @@ from integration.gateway.test_messages_to_users import (
     nodes,
 )
 from tidewire.targeting.registry import Place
+from tidewire.telemetry import late_spans
 from tidewire.telemetry.tracing import Tracing
 from tidewire_gateway import app
 
@@ -80,6 +81,25 @@ async def test_a_sampled_letter_is_read_in_one_span_and_pushed_in_another(
     told = attributes_of(push)
     assert (told["messaging.destination.name"], told["tidewire.connections"]) == ("@me", 2)
     assert told["messaging.batch.message_count"] == 1
+
+
+async def test_spans_that_wait_to_be_made_are_made_before_the_node_ends(
+    nodes: Nodes,
+    world: TargetedWorld,
+    key_file: Any,
+    spans: SpanKeeper,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(late_spans, "_INTERVAL", 3600.0)
+    async with nodes(world) as gateway, client_of(gateway, "ann", key_file) as client:
+        await client.subscribe("@me")
+        [place] = await is_held(world, "ann")
+        await send(world, place, "hello", TRACE)
+        frame = await client.expect("updates")
+        assert len(spans.ended) == 0
+    [process], [push] = spans.named(f"process {INBOX}"), spans.named("push @me")
+    assert parent_of(push) == header_of(process)
+    assert frame["traceparent"] == header_of(push)
 
 
 async def test_a_letter_that_nobody_takes_now_is_read_and_not_pushed(

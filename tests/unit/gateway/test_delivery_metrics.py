@@ -287,7 +287,7 @@ def test_of_several_feeds_the_one_flushed_last_counts() -> None:
 @pytest.mark.parametrize("flags", ["00", "01"])
 def test_traced_flush_leaves_its_trace_beside_what_was_measured(flags: str) -> None:
     traces = EventTraces(
-        tracer=SpanKeeper().tracer,
+        spans=SpanKeeper().book(),
         flows=None,
         most_per_second=100,
         node="node-1",

@@ -1,7 +1,8 @@
 """The way of sampled events through a node: spans, what frames carry, what is told of each flush."""
 
 import gc
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,21 +42,24 @@ class Traced:
     sampler: Sampler | None = ALWAYS_ON
     has_flows: bool = True
     limits: Limits = field(default_factory=Limits)
+    wall_ns: Callable[[], int] = lambda: NOW_NS
 
     def __post_init__(self) -> None:
         self.log = VirtualLog("prices", 1)
         self.told: list[dict[str, Any]] = []
         self.metrics = create_metrics("gateway")
         self.keeper = SpanKeeper(self.sampler)
+        self.book = self.keeper.book()
         self.traces = EventTraces(
-            tracer=None if self.sampler is None else self.keeper.tracer,
+            spans=None if self.sampler is None else self.book,
             flows=self.told.append if self.has_flows else None,
             most_per_second=self.most_per_second,
             node="node-1",
             instruments=Instruments(self.metrics),
-            wall_ns=lambda: NOW_NS,
+            wall_ns=self.wall_ns,
         )
         self.node = VirtualNode(self.log, STREAM, self.limits, traces=self.traces)
+        self.book.run_on(self.node.timers)
 
     def connect(self, **options: object) -> VirtualClient:
         client = VirtualClient(self.node, SubscriptionState(), "s")
@@ -71,7 +75,12 @@ class Traced:
         self.node.timers.advance(seconds)
 
     def spans(self, name: str) -> list[ReadableSpan]:
-        return self.keeper.named(name)
+        return [span for span in self.ended if span.name == name]
+
+    @property
+    def ended(self) -> tuple[ReadableSpan, ...]:
+        self.book.close()  # makes those that wait
+        return self.keeper.ended
 
 
 def test_one_trace_goes_from_the_producer_through_reading_to_the_frame() -> None:
@@ -131,13 +140,44 @@ def test_a_flush_is_linked_to_every_sampled_event_folded_ones_too(mode: Mode) ->
     assert (push.attributes or {})["tidewire.coalesced"] == (4 if mode is Mode.LATEST else 0)
 
 
+def test_a_frame_is_there_before_the_spans_that_it_names() -> None:
+    traced = Traced()
+    client = traced.connect(mode="every", interval_ms=0)
+    traced.publish("k", headers(0xABC))
+    traced.node.read_all()
+    traced.node.timers.settle()
+    [carried] = client.traceparents
+    assert [span.name for span in traced.keeper.ended] == []
+    traced.node.timers.advance(1.0)
+    assert [span.name for span in traced.keeper.ended] == ["process prices", "push s"]
+    [push] = traced.spans("push s")
+    assert carried == traceparent(0xABC, push.context.span_id)
+
+
+def test_spans_last_as_long_as_what_they_tell_of() -> None:
+    ticks = itertools.count(NOW_NS)
+    traced = Traced(wall_ns=lambda: next(ticks))
+    traced.connect(mode="every", interval_ms=500)
+    traced.publish("first")
+    traced.flow(0.1)
+    traced.publish("k", headers(0xABC))
+    traced.flow()
+    [process], [push] = traced.spans("process prices"), traced.spans("push s")
+    [told] = traced.told
+    times = [process.start_time, process.end_time, push.start_time, push.end_time]
+    assert times == [NOW_NS + n for n in (1, 2, 3, 4)]  # the allowance has asked first
+    assert told["sampled"][0]["taken_at_ms"] == (NOW_NS + 1) / 1e6
+    assert told["pushed_at_ms"] == (NOW_NS + 3) / 1e6
+    assert told["written_at_ms"] == (NOW_NS + 4) / 1e6
+
+
 def test_unsampled_events_leave_no_trace() -> None:
     traced = Traced()
     client = traced.connect()
     traced.publish("k", headers(0xABC, "00"))
     traced.publish("l", (("traceparent", b"nonsense"),))
     traced.flow()
-    assert (traced.keeper.ended, traced.told) == ((), [])
+    assert (traced.ended, traced.told) == ((), [])
     assert set(client.traceparents) == {None}
 
 
@@ -147,7 +187,7 @@ def test_what_is_read_to_catch_up_is_no_news() -> None:
     traced.publish("k", headers(0xABC))
     traced.node.begin_anew(0)
     traced.flow()
-    assert traced.keeper.ended == ()
+    assert traced.ended == ()
 
 
 def test_a_storm_of_sampled_events_is_capped_and_counted() -> None:
@@ -184,6 +224,7 @@ def test_a_sampler_that_says_no_is_heard() -> None:
     traced.publish("k", headers(0xABC))
     traced.flow()
     assert set(client.traceparents) == {None}
+    assert traced.ended == ()
 
 
 def test_flows_are_told_without_any_spans() -> None:
@@ -230,7 +271,7 @@ def test_an_entity_that_is_followed_is_told_of_though_the_sampler_says_no(sample
     traced.publish("k")
     traced.flow()
     assert [one["key"] for told in traced.told for one in told["sampled"]] == ["k"]
-    assert traced.keeper.ended == ()
+    assert traced.ended == ()
     [carried] = client.traceparents
     assert carried is not None
     assert carried.endswith("-00")  # nobody goes on with ids that lead nowhere

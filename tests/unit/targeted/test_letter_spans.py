@@ -27,7 +27,7 @@ def push(trace: bytes) -> Push:
 def test_flows_tell_when_a_router_had_the_letter() -> None:
     told: list[dict[str, Any]] = []
     traces = EventTraces(
-        tracer=None,
+        spans=None,
         flows=told.append,
         most_per_second=10,
         node="node-1",
