@@ -29,7 +29,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup setup-collector setup-dev setup-js setup-test run test test-collector test-js test-unit test-contract test-integration test-e2e \
-	drills bench bench-check bench-readers check format lint types layers metrics-doc lock clean
+	drills bench bench-check bench-readers check format lint types layers metrics-doc audit lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -96,6 +96,11 @@ format: setup-dev ## write files the way `make check` wants them
 
 metrics-doc: setup-dev ## write docs/metrics.md from the metric table
 	$(BIN)/python -m tidewire.telemetry.metric_docs > docs/metrics.md
+
+audit: setup-js ## known vulnerabilities of what is locked; asks the advisory databases, and fails where it cannot
+	@test -x .tools/audit/bin/pip-audit || { $(or $(PYTHON),python3) -m venv .tools/audit && .tools/audit/bin/pip install --quiet 'pip-audit>=2.9'; }
+	.tools/audit/bin/pip-audit --strict --disable-pip --require-hashes -r deploy/requirements/run.lock
+	cd sdk/js && npm audit --omit=dev
 
 lock: ## resolve the dependencies anew (needs uv; UPGRADE=--upgrade for later versions)
 	$(UV_LOCK) deploy/requirements/run.in -o deploy/requirements/run.lock
