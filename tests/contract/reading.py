@@ -6,7 +6,7 @@ from collections.abc import Callable
 from tidewire.kafka.ports import RecordReader
 from tidewire.kafka.records import NewRecord, Record, RecordPosition, TopicPartition
 
-__all__ = ["Collected", "numbered", "read_until"]
+__all__ = ["DEADLINE", "Collected", "numbered", "read_until"]
 
 DEADLINE = 20.0
 
