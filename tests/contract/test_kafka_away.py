@@ -16,7 +16,7 @@ from contract.reading import Collected, numbered, read_until
 from harness.ports import free_port
 from tidewire.dev.brokers import RunningBroker, apache_kafka, embedded_broker
 from tidewire.kafka.aiokafka_clients import AiokafkaWriter
-from tidewire.kafka.confluent_clients import ConfluentReader, ConfluentWriter
+from tidewire.kafka.confluent_clients import ConfluentAdmin, ConfluentReader, ConfluentWriter
 from tidewire.kafka.errors import BrokerUnavailableError
 from tidewire.kafka.memory import MemoryBroker
 from tidewire.kafka.ports import RecordReader
@@ -111,6 +111,15 @@ def test_a_synchronous_writer_without_a_broker_names_the_address() -> None:
     with pytest.raises(BrokerUnavailableError, match=settings.bootstrap):
         writer.partitions_of("any")
     writer.close(0.1)
+
+
+def test_what_no_broker_answers_is_told_by_its_error_and_not_logged_beside(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = dead_settings().named("asks-in-vain")  # of which no line was held back before
+    with pytest.raises(BrokerUnavailableError):
+        ConfluentAdmin(settings).describe(["any"])
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 @pytest.mark.parametrize("fetch_pause", [0.0, 0.01], ids=["steady", "resting"])

@@ -65,6 +65,11 @@ class TestInAnEventLoop:
     async def test_partitions_are_counted(self, backend: Backend, writer: RecordWriter) -> None:
         assert await writer.partitions_of(new_topic(backend, partitions=3)) == 3
 
+    async def test_it_can_be_closed_as_soon_as_it_is_started(self, backend: Backend) -> None:
+        writer = backend.writer()
+        await writer.start()
+        await writer.close()
+
     async def test_who_abandons_it_keeps_what_was_acknowledged(self, backend: Backend) -> None:
         topic = new_topic(backend)
         writer = backend.writer()

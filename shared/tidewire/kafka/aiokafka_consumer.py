@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from .groups import GroupMembership
+from .oauth import token_source
 from .settings import KafkaSettings
 
 __all__ = ["consumer_settings", "rest_between_fetches"]
@@ -19,7 +20,8 @@ def consumer_settings(settings: KafkaSettings, membership: GroupMembership) -> d
     """Keyword arguments of a consumer that commits by hand, and says where its offsets are not in the log."""
     # aiokafka keeps an assignor's memory in its class, where readers of one process would share it.
     assignor = type("StickyAssignor", (StickyPartitionAssignor,), {})
-    return settings.aiokafka_common() | {
+    common = settings.aiokafka_common() | token_source(settings.security)
+    return common | {
         "group_id": membership.group_id,
         "group_instance_id": membership.instance_id,
         "session_timeout_ms": _ms(membership.session_timeout),

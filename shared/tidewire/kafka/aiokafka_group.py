@@ -12,6 +12,7 @@ from aiokafka import errors as kafka
 from .aiokafka_consumer import consumer_settings, rest_between_fetches
 from .aiokafka_errors import translated
 from .aiokafka_metadata import partition_counts
+from .aiokafka_refusals import naming_refusals
 from .confluent_stretch import read_stretch
 from .errors import UnknownTopicError
 from .groups import GroupFetched, GroupMembership, Missed, PartitionsMovedError
@@ -135,9 +136,10 @@ class AiokafkaGroupReader:
     async def _joining(self, listener: GroupListener) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(**consumer_settings(self._settings, self._membership))
         try:
-            with translated(f"connecting to Kafka at {self._settings.bootstrap}"):
-                async with asyncio.timeout(self._settings.connect_timeout):
-                    await consumer.start()
+            async with naming_refusals(self._settings):
+                with translated(f"connecting to Kafka at {self._settings.bootstrap}"):
+                    async with asyncio.timeout(self._settings.connect_timeout):
+                        await consumer.start()
             within = self._settings.request_timeout
             if not await partition_counts(consumer._client, [self._topic], within=within):
                 raise UnknownTopicError(

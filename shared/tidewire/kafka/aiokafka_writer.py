@@ -9,8 +9,10 @@ from aiokafka.conn import CloseReason
 
 from .aiokafka_errors import translate, translated
 from .aiokafka_metadata import partition_counts
+from .aiokafka_refusals import naming_refusals
 from .errors import BrokerUnavailableError, UnknownTopicError
 from .log_noise import calm_client_logs
+from .oauth import token_source
 from .records import NewRecord, RecordPosition, TopicPartition
 from .settings import KafkaSettings
 
@@ -114,11 +116,13 @@ class AiokafkaWriter:
         return self._producer
 
     async def _started(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(**self._settings.aiokafka_producer())
+        tokens = token_source(self._settings.security)
+        producer = AIOKafkaProducer(**self._settings.aiokafka_producer(), **tokens)
         try:
-            with translated(f"connecting to Kafka at {self._settings.bootstrap}"):
-                async with asyncio.timeout(self._settings.connect_timeout):
-                    await producer.start()
+            async with naming_refusals(self._settings):
+                with translated(f"connecting to Kafka at {self._settings.bootstrap}"):
+                    async with asyncio.timeout(self._settings.connect_timeout):
+                        await producer.start()
         except BaseException:
             await self._stop(producer)
             raise
@@ -187,6 +191,7 @@ class AiokafkaWriter:
 
         Its sender goes first: it stumbles over batches that failed under its hands.
         """
+        await asyncio.sleep(0)  # cancelled before its first turn the sender would not end in order
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.request_timeout):
                 await producer._sender.close()
@@ -196,9 +201,10 @@ class AiokafkaWriter:
                 await producer.stop()
 
     async def _ask_partitions(self, topic: str) -> int:
-        counts = await partition_counts(
-            self._running().client, [topic], within=self._settings.request_timeout
-        )
+        async with naming_refusals(self._settings):
+            counts = await partition_counts(
+                self._running().client, [topic], within=self._settings.request_timeout
+            )
         if topic not in counts:
             raise UnknownTopicError(f"topic {topic!r} does not exist: make it first", topic=topic)
         return counts[topic]

@@ -1,34 +1,26 @@
 """Topics through librdkafka's admin client."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # its stubs re-export none of these
-    AdminClient,
     ConfigResource,
     NewTopic,
     OffsetSpec,
     ResourceType,
 )
 
-from .confluent_errors import translated
+from .confluent_questions import Questions
 from .errors import BrokerUnavailableError, UnknownTopicError
-from .log_noise import LIBRDKAFKA_LOGGER, calm_client_logs
 from .records import TopicSpec, TopicState
 from .settings import KafkaSettings
 
-__all__ = ["ConfluentAdmin", "admin_client"]
+__all__ = ["ConfluentAdmin"]
 
 _POLL_INTERVAL = 0.05
 _NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # sixteen zero bytes, as Kafka writes ids
-
-
-def admin_client(settings: KafkaSettings) -> AdminClient:
-    calm_client_logs()
-    return AdminClient(settings.librdkafka_common(), logger=logging.getLogger(LIBRDKAFKA_LOGGER))
 
 
 class ConfluentAdmin:
@@ -36,7 +28,8 @@ class ConfluentAdmin:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._client = admin_client(settings)
+        self._questions = Questions(settings)
+        self._client = self._questions.client
         self._pause = threading.Event()
 
     def describe(self, names: Sequence[str]) -> Mapping[str, TopicState]:
@@ -56,16 +49,15 @@ class ConfluentAdmin:
             replication_factor=spec.replication,
             config=dict(spec.config),
         )
-        with translated(f"making topic {spec.name!r}"):
+        with self._questions.naming(f"making topic {spec.name!r}"):
             made = self._client.create_topics([new], request_timeout=self._timeout)
-            made[spec.name].result(self._timeout)
+            self._questions.answer(made[spec.name], self._timeout)
         self._until(lambda: self._is_ready(spec), f"topic {spec.name!r} has no leaders yet")
 
     def delete(self, name: str) -> None:
-        with translated(f"deleting topic {name!r}", topic=name):
-            self._client.delete_topics([name], request_timeout=self._timeout)[name].result(
-                self._timeout
-            )
+        with self._questions.naming(f"deleting topic {name!r}", topic=name):
+            deleted = self._client.delete_topics([name], request_timeout=self._timeout)
+            self._questions.answer(deleted[name], self._timeout)
         self._until(lambda: not self._described([name]), f"topic {name!r} is still there")
 
     def wait_until_ready(self, timeout: float) -> None:
@@ -75,6 +67,7 @@ class ConfluentAdmin:
                 if self._client.list_topics(timeout=min(1.0, remaining)).brokers:
                     return
             except KafkaException:
+                self._questions.listen()
                 self._pause.wait(min(_POLL_INTERVAL, remaining))
         raise BrokerUnavailableError(
             f"no Kafka broker answered at {self._settings.bootstrap} for {timeout:g} s: "
@@ -93,14 +86,14 @@ class ConfluentAdmin:
         described: dict[str, tuple[str | None, int, bool]] = {}
         if not names:
             return described
-        with translated(f"asking Kafka at {self._settings.bootstrap} for topics"):
+        with self._questions.naming(f"asking Kafka at {self._settings.bootstrap} for topics"):
             asked = self._client.describe_topics(
                 TopicCollection(list(names)), request_timeout=self._timeout
             )
         for name, answer in asked.items():
             try:
-                with translated(f"describing topic {name!r}"):
-                    topic = answer.result(self._timeout)
+                with self._questions.naming(f"describing topic {name!r}"):
+                    topic = self._questions.answer(answer, self._timeout)
             except UnknownTopicError:
                 continue
             topic_id = str(topic.topic_id)
@@ -115,13 +108,15 @@ class ConfluentAdmin:
         if not names:
             return {}
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-        with translated(f"asking Kafka at {self._settings.bootstrap} for topic settings"):
+        with self._questions.naming(
+            f"asking Kafka at {self._settings.bootstrap} for topic settings"
+        ):
             asked = self._client.describe_configs(resources, request_timeout=self._timeout)
         configs: dict[str, dict[str, str]] = {}
         for resource, answer in asked.items():
             try:
-                with translated(f"asking for the settings of topic {resource.name!r}"):
-                    entries = answer.result(self._timeout)
+                with self._questions.naming(f"asking for the settings of topic {resource.name!r}"):
+                    entries = self._questions.answer(answer, self._timeout)
             except UnknownTopicError:
                 continue  # deleted since it was described
             configs[resource.name] = {

@@ -10,8 +10,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # its stubs re
     OffsetSpec,
 )
 
-from .confluent_admin import admin_client
 from .confluent_errors import translated
+from .confluent_questions import Questions
 from .errors import BrokerUnavailableError, KafkaError, UnknownTopicError
 from .records import Bounds, TopicPartition
 from .settings import KafkaSettings
@@ -28,13 +28,17 @@ class TopicQueries:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._client = admin_client(settings)
+        self._questions = Questions(settings)
+        self._client = self._questions.client
 
     async def check_reachable(self) -> None:
         seconds = self._settings.connect_timeout
         try:
-            with translated(f"connecting to Kafka at {self._settings.bootstrap}"):
-                await self._answer(self._client.describe_cluster(request_timeout=seconds), seconds)
+            with self._questions.naming(f"connecting to Kafka at {self._settings.bootstrap}"):
+                asked = self._client.describe_cluster(request_timeout=seconds)
+                await self._questions.answered(asked, seconds)
+        except BrokerUnavailableError:
+            raise
         except KafkaError as error:
             raise BrokerUnavailableError(str(error)) from error
 
@@ -70,30 +74,26 @@ class TopicQueries:
 
     async def _partition_counts(self, topics: Iterable[str], seconds: float) -> dict[str, int]:
         counts: dict[str, int] = {}
-        with translated(f"asking Kafka at {self._settings.bootstrap} for topics"):
+        with self._questions.naming(f"asking Kafka at {self._settings.bootstrap} for topics"):
             asked = self._client.describe_topics(
                 TopicCollection(list(topics)), request_timeout=seconds
             )
             for name, answer in asked.items():
                 with translated(f"looking for topic {name!r}", topic=name):
-                    counts[name] = len((await self._answer(answer, seconds)).partitions)
+                    found = await self._questions.answered(answer, seconds)
+                    counts[name] = len(found.partitions)
         return counts
 
     async def _offsets(self, specs: Mapping[TopicPartition, Any]) -> dict[TopicPartition, int]:
         seconds = self._settings.request_timeout
         offsets: dict[TopicPartition, int] = {}
-        with translated(f"asking Kafka at {self._settings.bootstrap} for offsets"):
+        with self._questions.naming(f"asking Kafka at {self._settings.bootstrap} for offsets"):
             asked = self._client.list_offsets(
                 {ck.TopicPartition(*tp): spec for tp, spec in specs.items()},
                 isolation_level=ck.IsolationLevel.READ_COMMITTED,
                 request_timeout=seconds,
             )
             for where, answer in asked.items():
-                found = await self._answer(answer, seconds)
+                found = await self._questions.answered(answer, seconds)
                 offsets[TopicPartition(where.topic, where.partition)] = found.offset
         return offsets
-
-    async def _answer(self, answer: Any, seconds: float) -> Any:
-        # librdkafka ends the request itself; the margin only guards against its never doing so.
-        async with asyncio.timeout(seconds + 1.0):
-            return await asyncio.wrap_future(answer)

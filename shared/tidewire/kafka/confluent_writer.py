@@ -5,10 +5,9 @@ from typing import Any
 
 import confluent_kafka as ck
 from confluent_kafka import TopicCollection
-from confluent_kafka.admin import AdminClient
 
-from .confluent_admin import admin_client
 from .confluent_errors import translate, translated
+from .confluent_questions import Questions
 from .errors import BrokerUnavailableError, BufferFullError, KafkaError, UnknownTopicError
 from .log_noise import LIBRDKAFKA_LOGGER, calm_client_logs
 from .records import NewRecord
@@ -25,7 +24,7 @@ class ConfluentWriter:
         self._settings = settings
         self._failure: KafkaError | None = None
         self._partitions_by_topic: dict[str, int] = {}
-        self._admin: AdminClient | None = None
+        self._questions: Questions | None = None
         self._producer = ck.Producer(
             # Reports of successes would cost more than the sending; what is unacknowledged is counted.
             settings.librdkafka_producer() | {"delivery.report.only.error": True},
@@ -105,11 +104,13 @@ class ConfluentWriter:
 
     def _ask_partitions(self, topic: str) -> int:
         """Describe the topic: librdkafka's own metadata request creates it where brokers allow that."""
-        if self._admin is None:
-            self._admin = admin_client(self._settings)
+        if self._questions is None:
+            self._questions = Questions(self._settings)
         timeout = self._settings.request_timeout
-        with translated(
+        with self._questions.naming(
             f"asking Kafka at {self._settings.bootstrap} for topic {topic!r}", topic=topic
         ):
-            asked = self._admin.describe_topics(TopicCollection([topic]), request_timeout=timeout)
-            return len(asked[topic].result(timeout).partitions)
+            asked = self._questions.client.describe_topics(
+                TopicCollection([topic]), request_timeout=timeout
+            )
+            return len(self._questions.answer(asked[topic], timeout).partitions)

@@ -5,9 +5,11 @@ from ..errors import TidewireError
 __all__ = [
     "BrokerUnavailableError",
     "BufferFullError",
+    "CredentialsRefusedError",
     "KafkaError",
     "OffsetOutOfRangeError",
     "RecordTooLargeError",
+    "TlsFailedError",
     "TopicExistsError",
     "UnknownTopicError",
 ]
@@ -19,6 +21,14 @@ class KafkaError(TidewireError):
 
 class BrokerUnavailableError(KafkaError):
     """No broker answered in time; a repetition may succeed."""
+
+
+class CredentialsRefusedError(BrokerUnavailableError):
+    """Brokers do not take our user, password or token; a repetition succeeds once somebody has put that right."""
+
+
+class TlsFailedError(BrokerUnavailableError):
+    """No broker shows a certificate that we trust, or one wants ours; a repetition succeeds as above."""
 
 
 class UnknownTopicError(KafkaError):

@@ -1,4 +1,4 @@
-"""Keeps what the Kafka clients log readable while a broker is away."""
+"""Keeps what the Kafka clients log readable while a broker is away, and free of what they send."""
 
 import logging
 import time
@@ -23,7 +23,8 @@ _REPEAT_INTERVAL = 30.0
 class RepeatFilter(logging.Filter):
     """Lets one message of each kind through per interval, and never a traceback.
 
-    A kind is the constant text of the message up to its first value.
+    A kind is the constant text of the message up to its first value. Nothing below INFO passes: aiokafka tells each
+    request there, with the records in it, and the password.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -32,6 +33,8 @@ class RepeatFilter(logging.Filter):
         self._silent_until_by_kind: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.INFO:
+            return False
         record.exc_info = None
         record.exc_text = None
         kind = str(record.msg).partition("%")[0][:80] if record.args else _shape(str(record.msg))

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .security import KafkaSecurity
+
 __all__ = ["MAX_RECORD_BYTES", "KafkaSettings"]
 
 MAX_RECORD_BYTES = 1024 * 1024
@@ -13,12 +15,15 @@ _Seconds = Annotated[float, Field(gt=0, le=3600)]
 class KafkaSettings(BaseModel):
     """One cluster, as seen by every reader, writer and admin of a process. Durations in seconds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     bootstrap: str = Field(
         default="127.0.0.1:9092",
         pattern=r"^[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*$",
         description="brokers to ask first: HOST:PORT, several separated by commas",
+    )
+    security: KafkaSecurity = Field(
+        default=KafkaSecurity(), description="TLS and SASL; without it, plain text"
     )
     client_id: str = Field(
         default="tidewire", min_length=1, max_length=200, description="name in the broker's logs"
@@ -101,6 +106,7 @@ class KafkaSettings(BaseModel):
             "client_id": self.client_id,
             "request_timeout_ms": _ms(self.request_timeout),
             "retry_backoff_ms": 100,
+            **self.security.aiokafka(),
         }
 
     def aiokafka_producer(self) -> dict[str, Any]:
@@ -123,6 +129,7 @@ class KafkaSettings(BaseModel):
             "reconnect.backoff.max.ms": 1000,
             "topic.metadata.refresh.interval.ms": 60_000,
             "log.connection.close": False,
+            **self.security.librdkafka(),
         }
 
     def librdkafka_producer(self) -> dict[str, Any]:

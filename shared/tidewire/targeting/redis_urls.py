@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -12,6 +13,7 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from ..config.errors import ConfigError
+from ..tls_files import TlsFileError, show_certificate, trusting
 
 __all__ = ["connect"]
 
@@ -25,7 +27,7 @@ SENTINEL_PORT: Final = 26379
 MAX_DATABASE: Final = 65_535
 
 _FORMS: Final = (
-    "redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss://… (TLS), unix:///PATH[?db=DB] or "
+    "redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss://…[?ssl_ca_certs=FILE][&ssl_certfile=FILE&ssl_keyfile=FILE] (TLS), unix:///PATH[?db=DB] or "
     "redis+sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/SERVICE[/DB]"
 )
 _TLS_OPTIONS: Final = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
@@ -59,7 +61,8 @@ class _BlockingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
 def connect(url: str) -> Redis:
     """A client for ``url`` that has not connected yet; close it by ``aclose()``.
 
-    A user and password are for Redis; sentinels are asked without. Nobody waits longer than 2 s for a connection, for one
+    A user and password are for Redis; sentinels are asked without. Over TLS the server's certificate is checked, and that the
+    host is one of its names. Nobody waits longer than 2 s for a connection, for one
     of the pool's 32, or for an answer. A call is made once: whether to repeat it only its caller can know.
     Raises `ConfigError` for a URL that cannot be used, and tells none of its parts but the scheme.
     """
@@ -111,11 +114,26 @@ def _tcp(parts: SplitResult) -> _Place:
     options = _credentials(parts) | _database(parts.path.strip("/"))
     if parts.scheme == "rediss":
         return _Place(
-            hosts,
-            options=options | {"connection_class": SSLConnection} | _query(parts, _TLS_OPTIONS),
+            hosts, options=options | {"connection_class": SSLConnection} | _tls_files(parts)
         )
     _query(parts, frozenset())
     return _Place(hosts, options=options)
+
+
+def _tls_files(parts: SplitResult) -> dict[str, str]:
+    """Whom to trust and what to show; tried, or each connection would fail anew."""
+    files = _query(parts, _TLS_OPTIONS)
+    authorities, certificate = files.get("ssl_ca_certs"), files.get("ssl_certfile")
+    key = files.get("ssl_keyfile", certificate)
+    if key is not None and certificate is None:
+        raise _unusable("has an ssl_keyfile without an ssl_certfile")
+    try:
+        context = trusting(Path(authorities) if authorities else None)
+        if certificate and key:
+            show_certificate(context, Path(certificate), Path(key))
+    except TlsFileError as error:
+        raise ConfigError(f"the Redis URL names a file that cannot be used: {error}") from None
+    return files
 
 
 def _unix(parts: SplitResult) -> _Place:

@@ -37,7 +37,7 @@ _ERRORS: Final[Mapping[str, type[TidewireError]]] = {
 
 
 class HttpRegistry:
-    """Port `Registry`. ``url`` is the service's; no call takes longer than ``timeout`` seconds, and none is repeated.
+    """Port `Registry`. ``url`` is the service's, ``headers`` go with every call; no call takes longer than ``timeout`` seconds, and none is repeated.
 
     Close it in the loop that used it.
     """
@@ -47,11 +47,13 @@ class HttpRegistry:
         url: str,
         *,
         timeout: float = CALL_TIMEOUT,
+        headers: Mapping[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         self._timeout = timeout
         self._client = httpx.AsyncClient(
+            headers=headers,
             timeout=timeout,
             limits=httpx.Limits(
                 max_connections=CONNECTIONS,

@@ -33,6 +33,12 @@ def test_tracebacks_are_left_out() -> None:
     assert noisy.exc_info is None
 
 
+def test_what_clients_tell_at_debug_never_passes_since_passwords_stand_in_it() -> None:
+    told = record("Request to %s:%d %d: %s", "h", 9092, 3, "SaslAuthenticateRequest_v0(…)")
+    told.levelno = logging.DEBUG
+    assert not RepeatFilter(now=lambda: 0.0).filter(told)
+
+
 def test_calming_twice_filters_once() -> None:
     calm_client_logs()
     calm_client_logs()

@@ -1,9 +1,12 @@
+import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
 
+from harness.authority import make_authority
 from tidewire.config.errors import ConfigError
 from tidewire.targeting.redis_urls import connect
 
@@ -23,7 +26,7 @@ def options(client: Redis) -> dict[str, Any]:
         ("redis://ada:secret@h", {"username": "ada", "password": "secret"}),
         ("unix:///run/redis.sock", {"path": "/run/redis.sock", "db": 0}),
         ("unix://ada:secret@/run/a%20b.sock?db=2", {"path": "/run/a b.sock", "db": 2}),
-        ("rediss://h:7000?ssl_ca_certs=/ca.pem", {"port": 7000, "ssl_ca_certs": "/ca.pem"}),
+        ("rediss://ada:secret@h:7000/3", {"port": 7000, "password": "secret", "db": 3}),
     ],
 )
 def test_a_url_names_the_server(url: str, expected: dict[str, Any]) -> None:
@@ -46,6 +49,31 @@ def test_sentinels_are_asked_in_the_order_of_the_url() -> None:
     assert pool.service_name == "main"
     found = {name: pool.connection_kwargs[name] for name in ("username", "password", "db")}
     assert found == {"username": "ada", "password": "s,ecret", "db": 4}
+
+
+def test_a_url_names_the_files_of_tls_which_are_tried(tmp_path: Path) -> None:
+    authority = make_authority(tmp_path)
+    mine, locked = authority.issue("mine"), authority.locked("locked", "hush")
+    found = options(connect(f"rediss://h?ssl_ca_certs={authority.certificate}"))
+    assert found["ssl_ca_certs"] == str(authority.certificate)
+    found = options(connect(f"rediss://h?ssl_certfile={mine.certificate}&ssl_keyfile={mine.key}"))
+    assert (found["ssl_certfile"], found["ssl_keyfile"]) == (str(mine.certificate), str(mine.key))
+    for query, told in {
+        "ssl_ca_certs=/no/ca.pem": "/no/ca.pem cannot be read",
+        f"ssl_ca_certs={mine.key}": "holds no certificate",
+        f"ssl_keyfile={mine.key}": "an ssl_keyfile without an ssl_certfile",
+        f"ssl_certfile={mine.certificate}": "is not the PEM key of the certificate",
+        f"ssl_certfile={locked.certificate}&ssl_keyfile={locked.key}": "or has it a password",
+    }.items():
+        with pytest.raises(ConfigError, match=told):
+            connect(f"rediss://h?{query}")
+
+
+def test_over_tls_the_server_must_be_who_it_says_it_is() -> None:
+    pool: Any = connect("rediss://h").connection_pool
+    connection = pool.make_connection()
+    assert connection.check_hostname
+    assert connection.cert_reqs is ssl.CERT_REQUIRED
 
 
 @pytest.mark.parametrize(
