@@ -1,5 +1,6 @@
 """Making bearer tokens for development and tests."""
 
+import secrets
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,7 +21,8 @@ def issue_token(key: bytes, user: str, caps: Mapping[str, Iterable[Action]], *, 
         "aud": AUDIENCE,
         "iss": DEV_ISSUER,
         "iat": int(now),
+        "jti": secrets.token_hex(8),
         "exp": int(now + ttl),
         "caps": {parse_pattern(p): sorted(map(str, actions)) for p, actions in caps.items()},
     }
-    return jwt.encode(claims, key, algorithm=ALGORITHM)
+    return jwt.encode(claims, key, algorithm=ALGORITHM.value)

@@ -10,6 +10,7 @@ from ..config.errors import ConfigError
 __all__ = ["ensure_key", "load_key"]
 
 MIN_KEY_BYTES = 32  # RFC 7518, 3.2: at least as long as the hash
+_PEM = b"-----BEGIN "
 
 
 def load_key(path: Path) -> bytes:
@@ -30,6 +31,10 @@ def load_key(path: Path) -> bytes:
         raise ConfigError(
             f"{path}: a token key has at least {MIN_KEY_BYTES * 2} hex digits, "
             f"this one {len(key) * 2}"
+        )
+    if _PEM in key:
+        raise ConfigError(
+            f"{path}: is a PEM file written as hex, which is no secret: give the PEM file itself in TOKENS__KEY_FILES"
         )
     return key
 

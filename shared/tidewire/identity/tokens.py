@@ -1,122 +1,113 @@
-"""Verifying bearer tokens: HS256 JWTs, signed with one shared key."""
+"""Verifying bearer tokens: JWTs, signed with a key that is known here, by the algorithm which that key is for."""
 
+import base64
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
+import time
+from collections.abc import Callable
 
 import jwt
+import orjson
 
-from .errors import ExpiredTokenError, InvalidTokenError
-from .rights import Action, Caps, allows, parse_pattern
+from .claims import AUDIENCE, DEV_ISSUER, Identity, TokenPolicy, identity_of
+from .errors import InvalidTokenError, Refusal
+from .key_ring import Algorithm, KeyRing, KeySource, VerificationKey, shared_key
 
-__all__ = ["ALGORITHM", "AUDIENCE", "DEV_ISSUER", "Identity", "TokenVerifier"]
+__all__ = [
+    "ALGORITHM",
+    "AUDIENCE",
+    "DEV_ISSUER",
+    "Identity",
+    "TokenPolicy",
+    "TokenVerifier",
+]
 
-AUDIENCE = "tidewire"
-DEV_ISSUER = "tidewire-dev"
-ALGORITHM = "HS256"  # pinned: what the token's own header says is never trusted
-_REQUIRED = ["sub", "exp", "aud", "iss"]
+ALGORITHM = Algorithm.HS256
+"""What tokens for development are signed with."""
 _MAX_TOKEN_CHARS = 16_384
-_KNOWN_CAPS = 1024
-
-Grants = tuple[tuple[str, tuple[str, ...]], ...]
-"""The claim ``caps`` as it was signed, without what can be no right."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Whom a token speaks for; ``expires_at`` is Unix seconds."""
-
-    user: str
-    caps: Caps
-    expires_at: float
-
-    def may(self, action: Action, channel: str) -> bool:
-        return allows(self.caps, channel, action)
+_MAX_HEADER_CHARS = 2048
+_MAX_KEY_NAME = 256
+_KNOWN_HEADERS = 256
+_DEVELOPMENT = TokenPolicy()
+_SIGNATURES = jwt.PyJWS(algorithms=[algorithm.value for algorithm in Algorithm])
 
 
 class TokenVerifier:
-    """Turns a token into an ``Identity``. ``leeway``: seconds of clock difference that are forgiven."""
+    """Turns a token into an ``Identity``; ``keys`` may be just the bytes of an HS256 key.
 
-    def __init__(self, key: bytes, *, issuer: str = DEV_ISSUER, leeway: float = 5.0) -> None:
-        self._key = key
-        self._issuer = issuer
-        self._leeway = leeway
+    ``algorithms``: those that are accepted, whatever keys there are.
+    """
+
+    def __init__(
+        self,
+        keys: KeySource | bytes,
+        policy: TokenPolicy = _DEVELOPMENT,
+        *,
+        algorithms: frozenset[Algorithm] = frozenset({ALGORITHM}),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._keys = KeyRing([shared_key(keys)]) if isinstance(keys, bytes) else keys
+        self._policy = policy
+        self._algorithms = algorithms
+        self._clock = clock
 
     def verify(self, token: str) -> Identity:
-        """Raises ``ExpiredTokenError`` where only time has passed, else ``InvalidTokenError``."""
+        """Raises ``IdentityError``: ``KeyNeededError`` where keys must be fetched first (`verifying.verified` waits for them)."""
         if len(token) > _MAX_TOKEN_CHARS:
-            raise InvalidTokenError(f"the token is longer than {_MAX_TOKEN_CHARS} characters")
-        if not token.isascii():
-            raise InvalidTokenError("the token is not valid: it is not a JWT")
-        try:
-            claims = jwt.decode(
-                token,
-                self._key,
-                algorithms=[ALGORITHM],
-                audience=AUDIENCE,
-                issuer=self._issuer,
-                leeway=self._leeway,
-                options={"require": _REQUIRED},
+            raise InvalidTokenError(
+                f"the token is longer than {_MAX_TOKEN_CHARS} characters", Refusal.MALFORMED
             )
-        except jwt.ExpiredSignatureError:
-            raise ExpiredTokenError("the token has expired; fetch a fresh one") from None
-        except jwt.InvalidTokenError as e:
-            raise InvalidTokenError(f"the token is not valid: {_reason(e)}") from None
-        if not claims["sub"]:
-            raise InvalidTokenError("the token is not valid: claim sub is empty")
-        return Identity(claims["sub"], _caps_of(claims), float(claims["exp"]))
+        if not token.isascii():
+            raise _not_a_jwt()
+        algorithm, name = _header_of(token.partition(".")[0])
+        if algorithm not in self._algorithms:
+            names = " or ".join(sorted(self._algorithms))
+            raise InvalidTokenError(
+                f"the token is not valid: it must be signed with {names}", Refusal.ALGORITHM
+            )
+        return identity_of(self._payload(token, algorithm, name), self._policy, self._clock())
+
+    def on_withdrawn(self, forget: Callable[[], None]) -> None:
+        """Have ``forget`` called whenever a key is good no more: what it has signed is not, either."""
+        self._keys.on_withdrawn(forget)
+
+    def _payload(self, token: str, algorithm: Algorithm, name: str | None) -> bytes:
+        for key in self._keys.held(algorithm, name):
+            payload = _signed(token, key)
+            if payload is not None:
+                return payload
+        self._keys.require(name)
+        raise InvalidTokenError(
+            "the token is not valid: it was signed with another key", Refusal.SIGNATURE
+        )
 
 
-def _caps_of(claims: Mapping[str, Any]) -> Caps:
-    """Rights that this version does not know are dropped: they grant nothing here."""
-    match claims.get("caps", {}):
-        case dict() as caps:
-            return _parse(tuple((p, _names(actions)) for p, actions in caps.items()))
-        case _:
-            raise InvalidTokenError('claim caps must be {"<channel pattern>": ["subscribe", …]}')
-
-
-@functools.lru_cache(_KNOWN_CAPS)
-def _parse(grants: Grants) -> Caps:
-    """Most users have the rights of many others: they share them."""
-    return MappingProxyType({_pattern(p): _actions(names) for p, names in grants})
-
-
-def _pattern(text: str) -> str:
+def _signed(token: str, key: VerificationKey) -> bytes | None:
+    """What ``key`` has signed by its own algorithm, whatever the token's header says; None where it has not."""
     try:
-        return parse_pattern(text)
-    except ValueError as e:
-        raise InvalidTokenError(f"claim caps: {e}") from None
+        payload: bytes = _SIGNATURES.decode(token, key.key, algorithms=[key.algorithm])
+    except jwt.InvalidSignatureError:
+        return None
+    except (jwt.PyJWTError, RecursionError):
+        raise _not_a_jwt() from None
+    return payload
 
 
-def _names(names: object) -> tuple[str, ...]:
-    if not isinstance(names, list):
-        raise InvalidTokenError("claim caps: each pattern names a list of rights")
-    return tuple(name for name in names if isinstance(name, str))
+@functools.lru_cache(_KNOWN_HEADERS)
+def _header_of(segment: str) -> tuple[Algorithm | None, str | None]:
+    """Algorithm (None: not understood) and name of the key; an issuer's tokens have the same header."""
+    try:
+        if len(segment) > _MAX_HEADER_CHARS:
+            raise _not_a_jwt()
+        padding = "=" * (-len(segment) % 4)
+        header = orjson.loads(base64.b64decode(segment + padding, altchars=b"-_", validate=True))
+        algorithm, name = header["alg"], header.get("kid")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise _not_a_jwt() from None
+    is_named = isinstance(name, str) and len(name) <= _MAX_KEY_NAME
+    if "crit" in header or not (is_named or name is None):
+        raise _not_a_jwt()
+    return (Algorithm(algorithm) if algorithm in tuple(Algorithm) else None), name
 
 
-def _actions(names: tuple[str, ...]) -> frozenset[Action]:
-    return frozenset(action for action in Action if action.value in names)
-
-
-def _reason(error: jwt.InvalidTokenError) -> str:
-    """Words of our own: the library's may quote the token."""
-    match error:
-        case jwt.MissingRequiredClaimError():
-            return f"claim {error.claim} is missing"
-        case jwt.InvalidAudienceError():
-            return f"claim aud is not {AUDIENCE!r}"
-        case jwt.InvalidIssuerError():
-            return "claim iss is not the issuer that is trusted here"
-        case jwt.InvalidSignatureError():
-            return "it was signed with another key"
-        case jwt.InvalidAlgorithmError():
-            return f"it must be signed with {ALGORITHM}"
-        case jwt.ImmatureSignatureError():
-            return "it is not valid yet"
-        case jwt.DecodeError():
-            return "it is not a JWT"
-        case _:
-            return "its claims are malformed"
+def _not_a_jwt() -> InvalidTokenError:
+    return InvalidTokenError("the token is not valid: it is not a JWT", Refusal.MALFORMED)

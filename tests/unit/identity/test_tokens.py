@@ -13,7 +13,7 @@ from tidewire.identity.errors import ExpiredTokenError, InvalidTokenError
 from tidewire.identity.issuing import issue_token
 from tidewire.identity.keys import ensure_key, load_key
 from tidewire.identity.rights import Action
-from tidewire.identity.tokens import TokenVerifier
+from tidewire.identity.tokens import TokenPolicy, TokenVerifier
 
 KEY = bytes(range(32))
 
@@ -46,7 +46,7 @@ def test_a_token_that_only_grew_old_is_expired() -> None:
 
 def test_a_clock_difference_within_the_leeway_is_forgiven() -> None:
     token = signed(exp=int(time.time()) - 60)
-    assert TokenVerifier(KEY, leeway=600).verify(token).user == "ann"
+    assert TokenVerifier(KEY, TokenPolicy(leeway=600)).verify(token).user == "ann"
 
 
 @pytest.mark.parametrize(
