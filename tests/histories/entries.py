@@ -17,6 +17,7 @@ __all__ = [
     "Position",
     "Published",
     "Refused",
+    "Revoked",
     "Run",
     "Sample",
     "Stopped",
@@ -161,7 +162,15 @@ class Addressed(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
     offset: int
 
 
-LogEntry = Topic | Published | Tenure | Addressed
+class Revoked(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="revoked"):
+    """All tokens that a user had were revoked; ``at``: the broker has acknowledged it. ``until``: it was about to be lifted."""
+
+    user: str
+    at: float
+    until: float | None = None
+
+
+LogEntry = Topic | Published | Tenure | Addressed | Revoked
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tidewire.kafka.partitioning import partition_of
 
-from .entries import Addressed, LogEntry, Published, Tenure, Topic
+from .entries import Addressed, LogEntry, Published, Revoked, Tenure, Topic
+from .revocations import RevokedUsers
 from .tenures import Tenures
 
 __all__ = ["ChannelLog", "Life", "Log", "build_log", "channel_parts"]
@@ -130,6 +131,7 @@ class Log:
 
     def __init__(self) -> None:
         self.tenures = Tenures()
+        self.revoked = RevokedUsers()
         self._lives: dict[str, dict[str, Life]] = {}
         self._channels: dict[tuple[str, str], ChannelLog] = {}
 
@@ -137,6 +139,9 @@ class Log:
         """Take the next entry. Raises ``ValueError`` for two records at one place."""
         if isinstance(entry, Tenure | Addressed):
             self.tenures.add(entry)
+            return
+        if isinstance(entry, Revoked):
+            self.revoked.add(entry)
             return
         lives = self._lives.setdefault(entry.stream, {})
         if isinstance(entry, Topic):

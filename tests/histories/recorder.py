@@ -44,13 +44,14 @@ class Wanted:
 class ClientOptions:
     """How a client behaves; durations in seconds, sizes in bytes.
 
-    ``token`` is ``user``'s. ``read_rate`` is bytes a second, None: as fast as they come; ``receive_buffer`` is the kernel's.
+    ``token`` is ``user``'s, ``renew`` makes another one when it has expired. ``read_rate`` is bytes a second, None: as fast as they come; ``receive_buffer`` is the kernel's.
     ``resume_at`` may falsify the position that a resume hands back. ``minds_silence``: a connection
     without a byte for 2.5 ping intervals counts as dead.
     """
 
     token: str | None = None
     user: str | None = None
+    renew: Callable[[], str] | None = None
     backoff: BackoffLimits = field(default_factory=BackoffLimits)
     connect_timeout: float = 10.0
     obeys_goaway: bool = True
@@ -83,6 +84,7 @@ class RecordingClient:
         self._recording = recording
         self._record = recording.client(name)
         self._options = options or ClientOptions()
+        self._token = self._options.token
         self._backoff = Backoff(self._options.backoff, self._options.random)
         self._current: Connection | None = None
         self._running: asyncio.Task[None] | None = None
@@ -206,7 +208,7 @@ class RecordingClient:
         connection = Connection(self.connections, link)
         self._record.note(Opened(at=time.monotonic(), connection=connection.number, url=url))
         link.on_frame = lambda frame: self._receive(connection, frame)
-        connection.send([("hello", {"client": "recorder/1", "token": self._options.token})])
+        connection.send([("hello", {"client": "recorder/1", "token": self._token})])
         for frame in early:
             self._receive(connection, frame)
         return connection
@@ -269,10 +271,13 @@ class RecordingClient:
 
     async def _wait_before_next(self, end: LinkEnd) -> bool:
         """Back off; False when another attempt is not to be made."""
-        duty = duty_of(end, was_connected=self.connections > 0, can_renew=False)
+        renew = self._options.renew
+        duty = duty_of(end, was_connected=self.connections > 0, can_renew=renew is not None)
         if duty is Duty.STOP:
             self.failure = end.reason or f"closed with {end.code}"
             return False
+        if duty is Duty.RENEW and renew is not None:
+            self._token = renew()
         await asyncio.sleep(self._backoff.next_delay(end.retry_after))
         return True
 

@@ -10,11 +10,7 @@ __all__ = ["Finding", "Findings", "Rule", "Violation"]
 
 
 class Rule(StrEnum):
-    """The rules that are checked.
-
-    One comes with its own entries in the log once there is something to check: nothing after a right was
-    revoked for a second.
-    """
+    """The rules that are checked."""
 
     LOST = "lost"  # neither delivered, nor superseded by what was, nor in an announced gap
     WENT_BACK = "went back"  # the application was shown an older value after a newer one
@@ -24,6 +20,7 @@ class Rule(StrEnum):
     ORDER = "order"  # an older event of a key, or in `every` of a partition, after a newer one
     FOREIGN = "never published"  # or not in this channel
     OLD_EPOCH = "old epoch"  # from the inbox of a node whose lease was over, or of another
+    REVOKED = "revoked"  # let in, or served, with a token that had been revoked for a second
     END = "end state"  # after quiet, not what the log says
     BYTES = "bytes"  # more waits for a connection than may
     PROTOCOL = "protocol"  # frames that docs/protocol.md does not allow

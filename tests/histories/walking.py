@@ -19,6 +19,8 @@ OWN = "@me"
 """The channel of the user that a client speaks for; to the log it is the group of that name."""
 
 _OF_SUBSCRIPTIONS = frozenset({"subscribed", "snapshot", "updates", "gap", "unsubscribed"})
+_SERVICE = _OF_SUBSCRIPTIONS | {"welcome", "refreshed"}
+"""What nobody gets whose token is revoked."""
 
 
 class ClientWalk:
@@ -125,6 +127,10 @@ class ClientWalk:
             self._report(Finding(Rule.PROTOCOL, str(error)), "", entry.at)
 
     def _message(self, entry: Got, frame: Frame, number: int, heading: Heading) -> None:
+        if heading.type in _SERVICE:
+            fault = self._log.revoked.fault(self._user, heading.type, entry.at)
+            if fault is not None:
+                self._report(fault, "", entry.at)
         if heading.type in _OF_SUBSCRIPTIONS:
             self._of_subscription(entry, frame, number, heading)
         elif heading.type == "status":

@@ -2,6 +2,7 @@
 
 from .apply import apply_topics, check_topics
 from .plan import Difference, TopicReport, TopicsReport
+from .revocations import revocations_topic
 from .targeted import DEFAULT_SLOTS, targeted_topics
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "TopicsReport",
     "apply_topics",
     "check_topics",
+    "revocations_topic",
     "targeted_topics",
 ]
