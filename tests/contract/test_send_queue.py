@@ -13,6 +13,7 @@ import uvloop
 
 from harness.certificate import Certificate, make_certificate
 from harness.waiting import eventually
+from tidewire.http.tls_entrance import TlsEntrance
 from tidewire_gateway.core.limits import Limits
 from tidewire_gateway.core.pressure import NEARLY_EMPTY
 from tidewire_gateway.pressure import PressureGauge
@@ -118,9 +119,14 @@ async def connected(tls: Certificate | None, stall_timeout: float) -> AsyncItera
     """A server's connection, and a peer that reads when it is told to and has little room."""
     loop = asyncio.get_running_loop()
     accepted: asyncio.Future[tuple[Server, asyncio.Transport]] = loop.create_future()
-    server = await loop.create_server(
-        lambda: Server(accepted), "127.0.0.1", 0, ssl=None if tls is None else tls.server_context()
-    )
+
+    def protocol() -> asyncio.Protocol:
+        if tls is None:
+            return Server(accepted)
+        context = tls.server_context()
+        return TlsEntrance(lambda: Server(accepted), context, set(), on_end=lambda _: None)
+
+    server = await loop.create_server(protocol, "127.0.0.1", 0)
     sock = socket.socket()
     sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -132,12 +138,12 @@ async def connected(tls: Certificate | None, stall_timeout: float) -> AsyncItera
     )
     if tls is not None:
         cast(Any, writer.transport).set_read_buffer_limits(high=1024)
-    protocol, transport = await accepted
+    served, transport = await accepted
     listener = Listener()
     gauge = PressureGauge(
         transport, listener, Limits(high_water=HIGH_WATER, stall_timeout=stall_timeout), loop
     )
-    protocol.gauge = gauge
+    served.gauge = gauge
     await eventually(lambda: gauge.look().total == 0)  # what TLS says after its handshake
     try:
         yield Connection(transport, peer, gauge, listener)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -48,6 +49,7 @@ async def open_link(url: str, hello: Mapping[str, Any], options: Options) -> "Li
                 open_timeout=None,  # the deadline above covers the handshake
                 close_timeout=options.close_timeout,
                 max_size=options.frame_bytes,
+                ssl=_trust(url, options),
             )
             try:
                 return Link(socket, await _greet(socket, hello), options)
@@ -60,6 +62,13 @@ async def open_link(url: str, hello: Mapping[str, Any], options: Options) -> "Li
         raise LinkLost(LinkEnd(f"no welcome within {options.connect_timeout:g} s")) from None
     except (OSError, WebSocketException, MalformedFrameError) as error:
         raise LinkLost(LinkEnd(f"{type(error).__name__}: {error}")) from error
+
+
+def _trust(url: str, options: Options) -> SSLContext | bool | None:
+    """What `websockets` takes: True is its own context, None none."""
+    if not url.lower().startswith("wss:"):
+        return None
+    return True if options.ssl is None else options.ssl
 
 
 async def _greet(socket: ClientConnection, hello: Mapping[str, Any]) -> Welcome:

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from ssl import SSLContext
 
 from .backoff import BackoffLimits
 
@@ -30,6 +31,7 @@ class Options:
     ``ready_timeout``: how long `await subscription` waits, reconnections included.
     ``buffer_events``: what one subscription holds for a slow consumer (README, "Slow consumers").
     ``frame_bytes``: the largest frame taken.
+    ``ssl``: whom to trust behind ``wss://``; None: those the system trusts, or who stand in the file that ``SSL_CERT_FILE`` names.
     """
 
     connect_timeout: float = 10.0
@@ -38,5 +40,6 @@ class Options:
     close_timeout: float = 2.0
     buffer_events: int = 10_000
     frame_bytes: int = 16 * 1024 * 1024
+    ssl: SSLContext | None = None
     backoff: BackoffLimits = field(default_factory=BackoffLimits)
     surroundings: Surroundings = field(default_factory=Surroundings)

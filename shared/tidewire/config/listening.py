@@ -6,10 +6,11 @@ import ipaddress
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from .errors import ConfigError
 
-__all__ = ["bind", "is_loopback", "reserved", "url_of"]
+__all__ = ["bind", "check_internal", "is_loopback", "reserved", "url_of"]
 
 _BACKLOG = 2048
 
@@ -22,6 +23,19 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def check_internal(host: str, key_file: Path | None, prefix: str, setting: str) -> None:
+    """Raises ``ValueError`` where others than this machine reach an internal port that asks nobody for a key.
+
+    ``prefix`` is that of the service's settings, ``setting`` the one that says ``host``.
+    """
+    if key_file is None and not is_loopback(host):
+        raise ValueError(
+            f"{prefix}{setting}: {host!r} is reached from other machines, and {prefix}INTERNAL_KEY_FILE is not set: whoever "
+            "gets there could do all that other services may. Name a file with a key, the same for all services "
+            f"(make it with: (umask 077; openssl rand -hex 32 > FILE)), or set {prefix}{setting}=127.0.0.1"
+        )
 
 
 def bind(host: str, port: int, variable: str, *, is_shared: bool = False) -> socket.socket:

@@ -60,6 +60,8 @@ def parse_yaml(text: str) -> Located:
         line = text.count("\n", 0, e.position) + 1
         said = f"not valid YAML: character U+{ord(text[e.position]):04X} may not stand in a file"
         raise YamlError((Problem(line, (), said),)) from None
+    except RecursionError:
+        raise YamlError((Problem(0, (), "not valid YAML: nested too deeply"),)) from None
     if reading.problems:
         raise YamlError(tuple(sorted(reading.problems, key=lambda p: p.line)))
     return Located(value, reading.lines)

@@ -186,7 +186,7 @@ def _redact(name: str, value: Any) -> Any:
             return [_redact(name, v) for v in value]
         case str() if value and _SECRET_NAME.search(name.lower()):
             return _MASK
-        case str() if "://" in value and "@" in value:
+        case str() if "://" in value:
             return _without_password(value)
         case _:
             return value
@@ -197,6 +197,11 @@ def _without_password(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return _MASK
+    beside = parts.path + parts.query + parts.fragment
+    if "@" in beside or _SECRET_NAME.search(parts.query.lower()):
+        return f"{parts.scheme}://{_MASK}"  # a password with a slash in it ends anywhere
+    if parts.username is not None and parts.password is None:
+        return f"{parts.scheme}://{_MASK}"  # which stands where the user should
     if parts.password is None:
         return url
     host = parts.netloc.rpartition("@")[2]

@@ -5,11 +5,12 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+from starlette.requests import Request
 from starlette.responses import Response
 
 from .problems import CONTENT_TYPE, Problem
 
-__all__ = ["plain", "problem_response"]
+__all__ = ["client_gone", "plain", "problem_response"]
 
 
 def problem_response(
@@ -24,6 +25,11 @@ def problem_response(
         headers={**(headers or {}), **problem.headers},
         media_type=CONTENT_TYPE,
     )
+
+
+async def client_gone(_request: Request, _error: Exception) -> Response:
+    """Handler of ``ClientDisconnect``: nobody is left to be answered, and nothing is wrong here."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 def plain(text: str, status: HTTPStatus = HTTPStatus.OK) -> Response:

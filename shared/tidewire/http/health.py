@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import APIRouter
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from .answers import plain
 
@@ -21,18 +21,22 @@ class Stage(StrEnum):
     DRAINING = "draining"
 
 
-_REFUSAL: Final[dict[int | str, dict[str, Any]]] = {503: {"description": "Not now"}}
+_REFUSAL: Final[dict[int | str, dict[str, Any]]] = {
+    503: {"description": "Not now", "content": {"text/plain": {}}}
+}
 
 
 def health_router(stage: Callable[[], Stage]) -> APIRouter:
     """`/healthz`: the loop turns. `/startupz`: 200 once started, for good. `/readyz`: 200 until it drains."""
     router = APIRouter()
 
-    @router.get("/healthz", summary="The loop turns")
+    @router.get("/healthz", summary="The loop turns", response_class=PlainTextResponse)
     async def healthz() -> Response:
         return plain("ok")
 
-    @router.get("/startupz", summary="Started", responses=_REFUSAL)
+    @router.get(
+        "/startupz", summary="Started", response_class=PlainTextResponse, responses=_REFUSAL
+    )
     async def startupz() -> Response:
         if stage() is Stage.STARTING:
             return plain(Stage.STARTING, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -42,6 +46,7 @@ def health_router(stage: Callable[[], Stage]) -> APIRouter:
         "/readyz",
         summary="Started and not shutting down; nothing of Kafka, Redis and the registry, "
         "whose outage concerns all alike",
+        response_class=PlainTextResponse,
         responses=_REFUSAL,
     )
     async def readyz() -> Response:

@@ -14,19 +14,25 @@ from fastapi import FastAPI
 from .._version import __version__
 from ..config.listening import url_of
 from ..telemetry.logging import get_logger
+from .bounded_head import BoundedHead
+from .public_tls import PublicTls, scheme_of
 
 __all__ = ["end_with", "make_server", "serve"]
 
 _KEEP_ALIVE_TIMEOUT = 75
-_MAX_HEADER_BYTES = 64 * 1024
 
 _log = get_logger(__name__)
 
 
 def serve(
-    app: FastAPI, sock: socket.socket, *, shutdown_timeout: float, is_ready_told: bool
+    app: FastAPI,
+    sock: socket.socket,
+    *,
+    shutdown_timeout: float,
+    is_ready_told: bool,
+    tls: PublicTls | None = None,
 ) -> None:
-    """Serve on ``sock`` until SIGINT or SIGTERM, then finish the requests in work.
+    """Serve on ``sock`` until SIGINT or SIGTERM, then finish the requests in work; in plain text without ``tls``.
 
     An application ends its own service by ``state.stop()``; ``state.failure``, where it left one, is raised then. Where it has a
     ``state.drain``, that is called as soon as a signal comes: it still listens for a moment then. Where it has a
@@ -34,7 +40,9 @@ def serve(
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit)  # uvicorn raises the signal again once it has shut down
-    server = make_server(app, sock, shutdown_timeout=shutdown_timeout, is_ready_told=is_ready_told)
+    server = make_server(
+        app, sock, shutdown_timeout=shutdown_timeout, is_ready_told=is_ready_told, tls=tls
+    )
     try:
         server.run(sockets=[sock])
     except SystemExit as end:  # by `_exit`, and the caller may have more to do
@@ -46,7 +54,12 @@ def serve(
 
 
 def make_server(
-    app: FastAPI, sock: socket.socket, *, shutdown_timeout: float, is_ready_told: bool
+    app: FastAPI,
+    sock: socket.socket,
+    *,
+    shutdown_timeout: float,
+    is_ready_told: bool,
+    tls: PublicTls | None = None,
 ) -> uvicorn.Server:
     """What `serve` runs, for who has a loop of its own; ``app.state.stop`` is set to what ends it."""
     config = uvicorn.Config(
@@ -54,13 +67,15 @@ def make_server(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # anybody may write them
         lifespan="on",
         ws="none",
+        http=BoundedHead if tls is None else tls.before(BoundedHead),
         timeout_keep_alive=_KEEP_ALIVE_TIMEOUT,
         timeout_graceful_shutdown=max(1, round(shutdown_timeout)),
-        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
     )
-    server = _Server(config, app, url_of(sock), is_ready_told=is_ready_told)
+    url = url_of(sock, scheme_of(tls))
+    server = _Server(config, app, url, tls, is_ready_told=is_ready_told)
     app.state.stop = server.stop
     return server
 
@@ -76,14 +91,22 @@ def end_with(app: FastAPI, ended: "asyncio.Task[None]") -> None:
 
 class _Server(uvicorn.Server):
     def __init__(
-        self, config: uvicorn.Config, app: FastAPI, url: str, *, is_ready_told: bool
+        self,
+        config: uvicorn.Config,
+        app: FastAPI,
+        url: str,
+        tls: PublicTls | None,
+        *,
+        is_ready_told: bool,
     ) -> None:
         super().__init__(config)
         self._app = app
         self._url = url
+        self._tls = tls
         self._is_ready_told = is_ready_told
         self._reason = "its task is over"
         self._telling: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
         self.should_exit = True
@@ -100,6 +123,9 @@ class _Server(uvicorn.Server):
         if not self.started:
             return
         _log.info("listening", http=self._url, version=__version__)
+        if self._tls is not None:
+            self._watching = asyncio.create_task(self._tls.watch(), name="watch-certificate")
+            self._watching.add_done_callback(lambda ended: end_with(self._app, ended))
         if self._is_ready_told:
             self._telling = asyncio.create_task(self._tell_ready(), name="tell-ready")
 
@@ -112,8 +138,9 @@ class _Server(uvicorn.Server):
         sys.stdout.flush()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._telling is not None:
-            self._telling.cancel()
+        for task in (self._telling, self._watching):
+            if task is not None:
+                task.cancel()
         await super().shutdown(sockets)
         failure: BaseException | None = getattr(self._app.state, "failure", None)
         reason = self._reason if failure is None else f"{type(failure).__name__}: {failure}"

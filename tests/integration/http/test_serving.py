@@ -1,14 +1,20 @@
+import asyncio
 import json
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI, Request
 
+from harness.ports import LOOPBACK
 from harness.waiting import wait_until
+from tidewire.config.listening import bind, url_of
+from tidewire.http.serving import make_server
 
 SCRIPT = """
 import asyncio, sys
@@ -112,3 +118,25 @@ def test_a_task_that_breaks_ends_the_service_and_is_the_reason() -> None:
     assert process.returncode == 1
     assert "after" not in output
     assert stopped(errors) == ["ValueError: broken"]
+
+
+async def test_what_a_client_says_of_its_address_and_scheme_is_not_believed() -> None:
+    """The web server would believe whoever comes from loopback, as proxies do."""
+    seen: dict[str, Any] = {}
+    app = FastAPI()
+
+    @app.get("/")
+    async def look(request: Request) -> None:
+        seen.update(client=request.scope["client"][0], scheme=request.scope["scheme"])
+
+    with bind(LOOPBACK, 0, "PORT") as sock:
+        server = make_server(app, sock, shutdown_timeout=1, is_ready_told=False)
+        serving = asyncio.create_task(server.serve(sockets=[sock]))
+        told = {"X-Forwarded-For": "198.51.100.1", "X-Forwarded-Proto": "https"}
+        try:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                assert (await client.get(url_of(sock), headers=told)).status_code == 200
+        finally:
+            server.should_exit = True
+            await serving
+    assert seen == {"client": LOOPBACK, "scheme": "http"}

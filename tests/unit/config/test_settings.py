@@ -137,18 +137,36 @@ def test_constructed_directly_it_reads_nothing_else(monkeypatch: pytest.MonkeyPa
     assert Demo(streams=Path("x")).port == 8080
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hu/shhush@h",
+        "redis://ada:1?shhush@h",
+        "redis://ada:hu#shhush@h",
+        "rediss://ada:pw@h?ssl_password=shhush",
+        "redis://h/0?password=shhush",
+        "redis+sentinel://ada:shhush@a:port,b/main",
+        "redis://shhush@h",
+    ],
+)
+def test_no_part_of_a_password_is_shown_wherever_it_stands_in_a_url(url: str) -> None:
+    shown = redacted(Demo(streams=Path("s"), redis=url))["redis"]
+    assert "shhush" not in shown
+    assert "**********" in shown
+
+
 def test_shown_settings_hold_no_secret() -> None:
     shown = redacted(
         Demo(
             streams=Path("s.yaml"),
             api_token=SecretStr("hush"),
             redis="redis://user:hush@redis:6379/0",
-            peers=["redis://:hush@a", "redis://[hush@", "http://b@c"],
+            peers=["redis://:hush@a", "redis://[hush@", "http://hush@c"],
             kafka=Broker(sasl_password="hush"),
         )
     )
     assert "hush" not in repr(shown)
     assert shown["redis"] == "redis://user:**********@redis:6379/0"
-    assert shown["peers"] == ["redis://:**********@a", "**********", "http://b@c"]
+    assert shown["peers"] == ["redis://:**********@a", "**********", "http://**********"]
     assert shown["streams"] == "s.yaml"
     assert shown["kafka"]["bootstrap"] == "127.0.0.1:9092"

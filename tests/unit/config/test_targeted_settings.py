@@ -50,6 +50,6 @@ def test_the_documentation_tells_every_setting_and_its_default(
 )
 def test_half_of_what_messages_to_users_need_is_refused(given: dict[str, str], said: str) -> None:
     environment = {f"TIDEWIRE_GATEWAY__{name}": value for name, value in given.items()}
-    environment["TIDEWIRE_GATEWAY__STREAMS"] = "streams.yaml"
+    environment |= {"TIDEWIRE_GATEWAY__STREAMS": "s.yaml", "TIDEWIRE_GATEWAY__DEV": "true"}
     with pytest.raises(ConfigError, match=said):
         load_settings(GatewaySettings, environ=environment, env_file=None)

@@ -2,9 +2,15 @@
 
 import pytest
 
-from tidewire.http.bearer import bearer_token, check_query, token_missing, token_refused
+from tidewire.http.bearer import (
+    bearer_token,
+    check_query,
+    token_missing,
+    token_refused,
+    token_undecided,
+)
 from tidewire.http.problems import ProblemError
-from tidewire.identity.errors import ExpiredTokenError, InvalidTokenError
+from tidewire.identity.errors import ExpiredTokenError, InvalidTokenError, UndecidedError
 
 
 @pytest.mark.parametrize(
@@ -45,3 +51,9 @@ def test_challenge_says_whether_a_token_was_wrong_or_missing() -> None:
         "token-expired",
     ]
     assert {p.status for p in (missing, invalid, expired)} == {401}
+
+
+def test_token_that_cannot_be_judged_yet_may_come_again() -> None:
+    problem = token_undecided(UndecidedError("not yet", retry_after=2.2))
+    assert (problem.status, problem.kind) == (503, "token-undecided")
+    assert problem.headers == {"Retry-After": "3"}
