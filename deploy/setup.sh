@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make or refresh the environment in .venv: `deploy/setup.sh run|embedded|dev`.
+# Make or refresh the environment in .venv: `deploy/setup.sh run|embedded|dev|fuzz`.
 # Needs Python 3.11 or later; uses uv where it is installed, else venv and pip.
 # Variables: PYTHON (which interpreter), VENV (where; default .venv).
 set -eu
@@ -82,5 +82,8 @@ case $kind in
     install_lock dev || no_download dev
     install_project || fail 'Tidewire itself could not be installed: see above'
     ;;
-  *) fail "deploy/setup.sh: '$kind' is none of run, embedded, dev" ;;
+  fuzz)
+    install_lock fuzz || no_download fuzz
+    ;;
+  *) fail "deploy/setup.sh: '$kind' is none of run, embedded, dev, fuzz" ;;
 esac
