@@ -8,6 +8,7 @@ from histories.checking import Verdict, check
 from histories.entries import LogEntry, Published, Run, Topic, digest
 from histories.writing import write_log, write_run
 
+from .poison import is_poison
 from .report import Report
 from .sightings import Sighting, see
 from .site import Site, StreamSpec
@@ -49,6 +50,8 @@ def _entries(site: Site, spec: StreamSpec) -> Iterator[LogEntry]:
     epoch = site.topics.epoch(spec.topic)
     yield Topic(spec.name, epoch, site.topics.partitions(spec.topic), "key-prefix")
     for record in site.topics.read_back(spec.topic):
+        if is_poison(record):
+            continue
         assert record.key is not None
         yield Published(
             stream=spec.name,

@@ -1,4 +1,4 @@
-"""A process of recording clients: ``python -m drills.load CONFIG.json``, until SIGTERM.
+"""A process of recording clients: ``python -m drills.load CONFIG.json``, until SIGTERM; at SIGUSR1 all lose their connections.
 
 Says that it is ready once every subscription of every client stands. It ends when nothing but pings has come
 for a while.
@@ -24,6 +24,8 @@ from histories.wire import Heading, HeadingPayload
 from histories.writing import Recording, StoredFrame
 from tidewire_client.backoff import BackoffLimits
 
+from .renewal import Renewal
+
 __all__ = ["Client", "main"]
 
 READY_TIMEOUT = 300.0
@@ -40,7 +42,8 @@ class Client:
     it resumes its first subscription when it begins (epoch, next offset by partition). ``skips`` is how far
     it falsifies each position that it resumes from. It reads nothing during ``deaf``, counted from when it
     is ready. ``token`` is that of ``user``. During the first ``drops_for`` seconds after it is ready it drops its
-    connection now and then, ``drops_every`` seconds apart on average, by chance that begins with ``seed``.
+    connection now and then, ``drops_every`` seconds apart on average, by chance that begins with ``seed``. ``renewal``
+    makes its tokens; ``is_to_be_refused``: that it is refused for good is no failure.
     """
 
     name: str
@@ -59,6 +62,8 @@ class Client:
     drops_for: float = 0.0
     drops_every: float = 1.0
     seed: int = 0
+    renewal: Mapping[str, Any] | None = None
+    is_to_be_refused: bool = False
 
 
 class _Heard(Recording):
@@ -88,6 +93,7 @@ async def _run(folder: Path, asked: Sequence[Client], quiet: float) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     clients = [_made(client, recording) for client in asked]
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _drop_all, clients)
     async with asyncio.TaskGroup() as tasks:
         lives = [
             tasks.create_task(_live(client, spec))
@@ -102,13 +108,23 @@ async def _run(folder: Path, asked: Sequence[Client], quiet: float) -> None:
             if not client.attempts:
                 life.cancel()
     recording.close()
-    failures = [f"{client.name}: {client.failure}" for client in clients if client.failure]
+    failures = [
+        f"{client.name}: {client.failure}"
+        for client, spec in zip(clients, asked, strict=True)
+        if client.failure and not spec.is_to_be_refused
+    ]
     if failures:
         sys.exit("error: refused for good: " + "; ".join(failures[:3]))
 
 
+def _drop_all(clients: Sequence[RecordingClient]) -> None:
+    for client in clients:
+        client.drop()
+
+
 def _made(spec: Client, recording: Recording) -> RecordingClient:
     urls = itertools.cycle(spec.urls)
+    renew = None if spec.renewal is None else Renewal(**spec.renewal).token
     options = ClientOptions(
         backoff=BackoffLimits(*spec.backoff),
         obeys_goaway=spec.obeys_goaway,
@@ -116,7 +132,8 @@ def _made(spec: Client, recording: Recording) -> RecordingClient:
         receive_buffer=spec.receive_buffer,
         resume_at=_skipping(spec.skips),
         user=spec.user,
-        token=spec.token,
+        token=spec.token if renew is None else renew(),
+        renew=renew,
     )
     wanted = [Wanted(**subscription) for subscription in spec.subscriptions]
     client = RecordingClient(

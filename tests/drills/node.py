@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from harness.one_address import LIFTED_VARIABLES
 from harness.waiting import wait_until
 from tidewire.dev.processes import Child, ChildSpec, start_child
 from tidewire.dev.running import Node, node_of, ready_of
 
 from .exposition import Exposition, parse
+from .shifted_clock import shifted
 
 __all__ = ["DrillNode", "NodeSpec"]
 
@@ -28,7 +30,10 @@ _TIME = re.compile(r"\btime=(\S+)")
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """``settings`` go below ``TIDEWIRE_GATEWAY__``; ``sabotage`` names one of `drills.sabotage`."""
+    """``settings`` go below ``TIDEWIRE_GATEWAY__``; ``sabotage`` names one of `drills.sabotage`.
+
+    ``launcher`` becomes the process, as `nice` would; ``clock_shift`` is how far its clock jumps (`drills.shifted_clock`).
+    """
 
     name: str
     bootstrap: str
@@ -36,6 +41,8 @@ class NodeSpec:
     log: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     sabotage: str | None = None
+    launcher: Sequence[str] = ()
+    clock_shift: float | None = None
 
 
 class DrillNode:
@@ -78,7 +85,12 @@ class DrillNode:
         self._child = start_child(
             ChildSpec(
                 self.spec.name,
-                [sys.executable, "-m", *module],
+                [
+                    *self.spec.launcher,
+                    sys.executable,
+                    "-m",
+                    *shifted(self.spec.clock_shift, module),
+                ],
                 self.spec.log,
                 environment=self._environment(),
             )
@@ -144,6 +156,7 @@ class DrillNode:
             "KAFKA__BOOTSTRAP": self.spec.bootstrap,
             "DEV": "true",
             "READY_JSON": "1",
+            **LIFTED_VARIABLES,
             **self.spec.settings,
         }
         paths = [str(TESTS), os.environ.get("PYTHONPATH", "")]

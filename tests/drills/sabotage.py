@@ -5,10 +5,13 @@ Each sabotage changes the program before it serves; none is in the program itsel
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
-from tidewire.kafka.records import TopicPartition
+from tidewire.kafka.records import Record, TopicPartition
 from tidewire.targeting.messages import Letter
+from tidewire.targeting.registry import Lease
 
 __all__ = ["SABOTAGES", "main"]
 
@@ -106,6 +109,75 @@ def no_second_look() -> None:
     Mail._tick = look_never  # type: ignore[method-assign] # the sabotage
 
 
+def wall_clock_leases() -> None:
+    """A lease ends when the wall clock says so."""
+    from tidewire_gateway.core.lease_clock import LeaseClock
+
+    granted, renewed, is_held = LeaseClock.granted, LeaseClock.renewed, LeaseClock.is_held
+
+    def grant(self: LeaseClock, lease: Lease, sent_at: float) -> None:
+        granted(self, lease, time.time())
+
+    def renew(self: LeaseClock, lease_ms: int, sent_at: float, now: float) -> bool:
+        return renewed(self, lease_ms, time.time(), time.time())
+
+    LeaseClock.granted = grant  # type: ignore[method-assign] # the sabotage
+    LeaseClock.renewed = renew  # type: ignore[method-assign] # the sabotage
+    LeaseClock.is_held = lambda self, now: is_held(self, time.time())  # type: ignore[method-assign] # the sabotage
+
+
+def halting_records() -> None:
+    """Nothing of a partition is taken after a record that is no event."""
+    from tidewire_gateway.core.decoding import Decoder, Rejected, RejectReason
+    from tidewire_gateway.core.events import Event
+
+    decode = Decoder.decode
+    halted: set[tuple[str, int]] = set()
+
+    def decode_or_halt(self: Decoder, record: Record) -> Event:
+        place = record.topic, record.partition
+        try:
+            event = decode(self, record)
+        except Rejected:
+            halted.add(place)
+            raise
+        if place in halted:
+            raise Rejected(RejectReason.NOT_JSON)
+        return event
+
+    Decoder.decode = decode_or_halt  # type: ignore[method-assign] # the sabotage
+
+
+def credulous() -> None:
+    """A revoked token is as good as any, and the identity provider is asked for every key that nobody knows."""
+    from tidewire.identity.jwks_state import JwksState, Verdict
+    from tidewire.revocation.reading import RevocationReader
+
+    RevocationReader.check = lambda self, identity: None  # type: ignore[method-assign] # the sabotage
+    RevocationReader.is_revoked = lambda self, identity: False  # type: ignore[method-assign] # the sabotage
+    look_up = JwksState.look_up
+
+    def look_up_anew(self: JwksState, name: str | None, now: float) -> Verdict:
+        self._times = replace(self._times, cooldown=0.0)
+        return look_up(self, name, now)
+
+    JwksState.look_up = look_up_anew  # type: ignore[method-assign] # the sabotage
+
+
+def no_farewell() -> None:
+    """A connection that has ended is not forgotten."""
+    from tidewire_gateway.node import Node
+
+    Node.closed = lambda *args: None  # type: ignore[method-assign] # the sabotage
+
+
+def hasty_return() -> None:
+    """Whoever is refused is told to come back in a second."""
+    from tidewire_gateway import endpoint
+
+    endpoint._retry_after = lambda *args: 1
+
+
 def hasty_commits() -> None:
     """What was read is committed, and written to mailboxes and inboxes a second later."""
     from tidewire_router.core.partition import PartitionWork
@@ -136,6 +208,11 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         no_epoch_check,
         announced_once,
         no_second_look,
+        wall_clock_leases,
+        halting_records,
+        credulous,
+        no_farewell,
+        hasty_return,
         hasty_commits,
     )
 }

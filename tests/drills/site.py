@@ -14,11 +14,12 @@ import yaml
 from harness.names import unique
 from harness.waiting import wait_until
 
+from .attacker import Attack
 from .broker import SwitchedKafka, Topics
 from .load import Client
 from .node import DrillNode, NodeSpec
 from .publisher import Flow, UserFlow
-from .workers import Worker, start_load, start_proxy, start_publisher
+from .workers import Worker, start_attacker, start_load, start_proxy, start_publisher
 
 __all__ = ["Scale", "Site", "StreamSpec", "to_stderr"]
 
@@ -49,6 +50,7 @@ class StreamSpec:
     min_interval_ms: int = 50
     config: Mapping[str, str] = field(default_factory=dict)
     topic: str = ""
+    public: bool = True
 
     def to_yaml(self) -> dict[str, Any]:
         return {
@@ -58,7 +60,7 @@ class StreamSpec:
             "table": self.table,
             "modes": ["latest"] if self.table else ["latest", "every"],
             "min_interval_ms": self.min_interval_ms,
-            "public": True,
+            "public": self.public,
         }
 
     def to_config(self) -> dict[str, str]:
@@ -125,8 +127,9 @@ class Site:
         (self.folder / "streams.yaml").write_text(yaml.safe_dump(text))
 
     def start_nodes(
-        self, count: int, settings: Mapping[str, str] | None = None, *, sabotage: str | None = None
+        self, count: int, settings: Mapping[str, str] | None = None, **options: Any
     ) -> list[DrillNode]:
+        """``options`` are those of `NodeSpec`. Returns all nodes there are."""
         for number in range(len(self.nodes) + 1, len(self.nodes) + count + 1):
             name = f"node-{number}"
             node = DrillNode(
@@ -136,7 +139,7 @@ class Site:
                     self.folder / "streams.yaml",
                     self.folder / f"{name}.log",
                     dict(settings or {}),
-                    sabotage,
+                    **options,
                 )
             )
             self.nodes.append(node)
@@ -186,6 +189,12 @@ class Site:
             worker.wait_until_ready(within)
         self.say(f"{sum(map(len, groups))} clients of {name} are connected")
         return workers
+
+    def attack(self, name: str, attack: Attack) -> Worker:
+        """A process that sends nonsense for as long as it is told."""
+        worker = start_attacker(self.folder, name, attack)
+        self._workers.append(worker)
+        return worker
 
     def half_open_proxy(self, port: int) -> Worker:
         """A proxy before a port of this machine that falls silent at SIGUSR1."""

@@ -22,6 +22,7 @@ from .node import DrillNode
 from .part import Part, drill_redis, service
 from .publisher import UserFlow, user_name
 from .registry_view import LeaseWatch, RegistryView
+from .shifted_clock import shifted
 from .site import Site, StreamSpec
 from .users_log import OWN, addressed, published
 from .workers import Worker
@@ -39,7 +40,10 @@ _GATEWAY, _ROUTER, _REGISTRY = "TIDEWIRE_GATEWAY__", "TIDEWIRE_ROUTER__", "TIDEW
 
 
 class Users:
-    """``lease`` and ``lookup_ttl`` in seconds; ``sabotage`` is that of the nodes, ``router_sabotage`` the routers'."""
+    """``lease`` and ``lookup_ttl`` in seconds; ``sabotage`` is that of the nodes, ``router_sabotage`` the routers'.
+
+    ``registry_shift`` and ``router_shift`` are how far their clocks jump (`drills.shifted_clock`).
+    """
 
     def __init__(
         self,
@@ -50,6 +54,8 @@ class Users:
         lookup_ttl: float,
         sabotage: str | None = None,
         router_sabotage: str | None = None,
+        registry_shift: float | None = None,
+        router_shift: float | None = None,
     ) -> None:
         self.names = [user_name(number) for number in range(count)]
         self.lease = lease
@@ -59,6 +65,8 @@ class Users:
         self._site = site
         self._sabotage = sabotage
         self._router_sabotage = router_sabotage
+        self._registry_shift = registry_shift
+        self._router_shift = router_shift
         self._key = ensure_key(site.folder / "token.key")
         self._topics = self._make_topics()
         self.group = unique("router")
@@ -91,8 +99,10 @@ class Users:
             router.wait_until_ready()
         return started
 
-    def start_nodes(self, count: int) -> list[DrillNode]:
-        """Those that were added, once the registry tells of each."""
+    def start_nodes(
+        self, count: int, more: Mapping[str, str] | None = None, **options: Any
+    ) -> list[DrillNode]:
+        """Those that were added, once the registry tells of each; ``more`` settings, ``options`` of `NodeSpec`."""
         if not (self._site.folder / "streams.yaml").exists():
             self._site.make_streams(StreamSpec("prices", table=True))
         settings = {
@@ -104,8 +114,10 @@ class Users:
             "TARGETED__LOOKUP_TTL": str(self.lookup_ttl),
             "DRAIN_DELAY": "0",
             "DRAIN_WINDOW": "1",
+            **(more or {}),
         }
-        nodes = self._site.start_nodes(count, settings, sabotage=self._sabotage)[-count:]
+        nodes = self._site.start_nodes(count, settings, **{"sabotage": self._sabotage, **options})
+        nodes = nodes[-count:]
         self._site.wait_for(
             lambda: all(self.view.lease_of(node.spec.name) for node in nodes),
             "every node has its inbox",
@@ -157,6 +169,11 @@ class Users:
                     client.delete(*keys[start : start + 500])
         finally:
             client.close()
+
+    @property
+    def dead_letters(self) -> str:
+        """Their topic."""
+        return self._topics["@dead-letters"].topic
 
     # What becomes of it
 
@@ -236,7 +253,8 @@ class Users:
             "READY_JSON": "1",
         }
         named = {_REGISTRY + name: text for name, text in settings.items()}
-        return service(self._site.folder, "registry", ["tidewire_registry"], named)
+        command = shifted(self._registry_shift, ["tidewire_registry"])
+        return service(self._site.folder, "registry", command, named)
 
     def _make_router(self, number: int) -> Part:
         settings = {
@@ -257,6 +275,7 @@ class Users:
         command = ["tidewire_router"]
         if self._router_sabotage is not None:
             command = ["drills.sabotage", self._router_sabotage]
+        command = shifted(self._router_shift, command)
         return service(self._site.folder, f"router-{number}", command, named)
 
     def _client(

@@ -8,6 +8,7 @@ from tidewire.kafka.records import Record
 from tidewire.targeting.messages import letter_of, message_of
 
 from .broker import LoggedRecord, Topics
+from .poison import is_poison
 
 __all__ = ["OWN", "TWICE", "addressed", "published"]
 
@@ -21,6 +22,8 @@ def published(topics: Topics, topic: str) -> Iterator[LogEntry]:
     epoch = topics.epoch(topic)
     yield Topic(OWN, epoch, topics.partitions(topic), "user")
     for record in topics.read_back(topic):
+        if is_poison(record):
+            continue
         message = message_of(_as_record(topic, record))
         yield Published(
             stream=OWN,

@@ -13,10 +13,11 @@ from harness.waiting import wait_until
 from tidewire.dev.processes import Child, ChildSpec, start_child
 from tidewire.dev.running import ready_of
 
+from .attacker import Attack
 from .load import Client
 from .publisher import Flow, UserFlow
 
-__all__ = ["Worker", "start_load", "start_proxy", "start_publisher"]
+__all__ = ["Worker", "start_attacker", "start_load", "start_proxy", "start_publisher"]
 
 TESTS = Path(__file__).resolve().parents[1]
 START_TIMEOUT = 30.0
@@ -93,6 +94,12 @@ def start_load(
         "quiet": quiet,
     }
     return _start(folder, name, ["drills.load", _config(folder, name, asked)])
+
+
+def start_attacker(folder: Path, name: str, attack: Attack) -> Worker:
+    worker = _start(folder, name, ["drills.attacker", _config(folder, name, asdict(attack))])
+    worker.wait_until_ready()
+    return worker
 
 
 def start_proxy(folder: Path, port: int) -> Worker:
