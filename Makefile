@@ -11,6 +11,7 @@ SHORT ?=
 QUICK ?=
 PEERS ?=
 RECORD ?=
+SECONDS ?= 60
 PYTHON ?=
 VENV := .venv
 
@@ -29,7 +30,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup setup-collector setup-dev setup-js setup-test run test test-collector test-js test-unit test-contract test-integration test-e2e \
-	drills bench bench-check bench-readers check format lint types layers metrics-doc audit lock clean
+	drills bench bench-check bench-readers fuzz check format lint types layers metrics-doc audit lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -76,6 +77,9 @@ bench-check: setup-test ## a quick run held against the recorded one: names each
 bench-readers: setup-test ## what the Kafka reader costs, beside another client, some 15 minutes
 	$(BIN)/python -m benchmarks.readers
 
+fuzz: setup-dev $(VENV)/.fuzz ## each reader of what strangers send, by coverage, for SECONDS=60; what breaks one becomes a test
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(SECONDS)
+
 check: lint types layers ## format, lint, types, layers
 
 lint: setup-dev ## format and lint
@@ -106,6 +110,7 @@ lock: ## resolve the dependencies anew (needs uv; UPGRADE=--upgrade for later ve
 	$(UV_LOCK) deploy/requirements/run.in -o deploy/requirements/run.lock
 	$(UV_LOCK) deploy/requirements/run.in --group pyproject.toml:dev -c deploy/requirements/run.lock -o deploy/requirements/dev.lock
 	$(UV_LOCK) deploy/requirements/embedded.in -o deploy/requirements/embedded.lock
+	$(UV_LOCK) deploy/requirements/fuzz.in -o deploy/requirements/fuzz.lock
 
 clean: ## remove the environment and all caches; the data in .tidewire stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* dist build
@@ -128,6 +133,10 @@ sdk/js/node_modules/.package-lock.json: sdk/js/package-lock.json
 
 $(VENV)/.run: deploy/setup.sh deploy/requirements/run.lock $(PROJECTS)
 	@sh deploy/setup.sh run
+	@touch $@
+
+$(VENV)/.fuzz: deploy/requirements/fuzz.lock | $(VENV)/.run
+	@sh deploy/setup.sh fuzz
 	@touch $@
 
 $(VENV)/.embedded: deploy/requirements/embedded.lock | $(VENV)/.run

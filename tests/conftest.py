@@ -7,13 +7,15 @@ from hypothesis import HealthCheck, settings
 
 from harness.heard import HEARD
 from harness.names import unique
+from harness.secure_kafka import SecureKafka, secure_kafka
 from tidewire.dev.brokers import apache_kafka, embedded_broker
 
 # How long an example takes says something of the machine, nothing of the code.
 settings.register_profile("tidewire", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tidewire")
 
-BROKER_FIXTURES = frozenset({"embedded_kafka", "real_kafka"})
+BROKER_FIXTURES = frozenset({"embedded_kafka", "real_kafka", "secured_kafka"})
+APACHE_FIXTURES = frozenset({"real_kafka", "secured_kafka"})
 BROKER_TEST_TIMEOUT = 120.0
 
 
@@ -51,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         names = set(getattr(item, "fixturenames", ()))
         if names & BROKER_FIXTURES and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(BROKER_TEST_TIMEOUT))
-        if "real_kafka" in names:
+        if names & APACHE_FIXTURES:
             item.add_marker(pytest.mark.kafka)
 
 
@@ -67,6 +69,13 @@ def real_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """HOST:PORT of an Apache Kafka that the whole run shares; use `unique_name` for topics."""
     with apache_kafka(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker.bootstrap
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
+    """An Apache Kafka with TLS and passwords that the whole run shares; use `unique_name` for topics."""
+    with secure_kafka(tmp_path_factory.mktemp("secure_kafka")) as broker:
+        yield broker
 
 
 @pytest.fixture

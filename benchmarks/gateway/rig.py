@@ -39,6 +39,10 @@ _LIMITS = {
     "MAX_CONNECTIONS": str(_MAX_CONNECTIONS),
     "MAX_HANDSHAKES": str(_MAX_CONNECTIONS),
     "MAX_LOOP_LAG": "60",
+    "CONNECTIONS_PER_ADDRESS": "0",
+    "ADDRESS_HANDSHAKES_PER_SECOND": "0",
+    "HANDSHAKES_PER_SECOND": "0",
+    "CONNECTIONS_PER_USER": "0",
 }
 """Thousands come at once here, and nodes are held still; what the limits do is a matter of drills."""
 
@@ -177,6 +181,7 @@ class Rig:
             "PORT": "0",
             "STREAMS": str(streams),
             "TOKEN_KEY_FILE": str(self.folder / "token.key"),
+            "TRUST_PROXY_TLS": "true",
             "KAFKA__BOOTSTRAP": self.bootstrap,
             "READY_JSON": "1",
             "LOG_LEVEL": "WARNING",

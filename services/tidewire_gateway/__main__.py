@@ -14,7 +14,8 @@ from tidewire.config.listening import bind, reserved
 from tidewire.config.settings import load_settings
 from tidewire.config.streams_file import load_streams
 from tidewire.errors import TidewireError
-from tidewire.identity.keys import load_key
+from tidewire.http.certificate import ServedCertificate
+from tidewire.identity.internal_keys import load_internal_keys
 from tidewire.kafka.ports import RecordReader, RecordWriter
 from tidewire.kafka.settings import KafkaSettings
 from tidewire.telemetry.logging import configure_logging
@@ -92,6 +93,7 @@ def _prepare_one(
 
     from .app import Clients, create_app
     from .descriptors import fit_connections, warn_of_shortage
+    from .proxies import warn_of_one_address
     from .server import serve
 
     if is_one_of_several:
@@ -116,6 +118,7 @@ def _prepare_one(
 
     def serve_node() -> None:
         warn_of_shortage(settings, fitted)
+        warn_of_one_address(settings)
         uvloop.run(serve(fitted, app, public, internal, is_one_of_several=is_one_of_several))
 
     return serve_node
@@ -130,7 +133,7 @@ def _writer(kafka: KafkaSettings) -> RecordWriter:
 def _targeted(
     settings: GatewaySettings, make_reader: Callable[[], RecordReader]
 ) -> "Callable[[str], TargetedParts] | None":
-    """None where the node has no messages to users; raises ``ConfigError`` for a URL of Redis that cannot be used."""
+    """None where the node has no messages to users; raises ``ConfigError`` for a URL of Redis, or a key, that cannot be used."""
     if settings.targeted.registry_url is None or settings.targeted.redis_url is None:
         return None
     from tidewire.targeting.redis_urls import connect
@@ -138,15 +141,20 @@ def _targeted(
     from .targeted.compose import targeted_parts
 
     connect(settings.targeted.redis_url)  # which connects to nothing yet
-    return lambda internal_url: targeted_parts(settings.targeted, internal_url, make_reader)
+    keys = load_internal_keys(settings.internal_key_file)
+    return lambda internal_url: targeted_parts(settings.targeted, internal_url, make_reader, keys)
 
 
 def _prepare_several(
     settings: GatewaySettings, processes: int, held: contextlib.ExitStack
 ) -> Callable[[], None]:
+    from tidewire.identity.key_sources import named_keys
+
     load_streams(settings.streams)  # what all of them would fail for is told once
-    if settings.token_key_file is not None:
-        load_key(settings.token_key_file)
+    named_keys(settings.tokens, settings.token_key_file, PREFIX)
+    load_internal_keys(settings.internal_key_file)
+    if settings.tls.is_on:
+        ServedCertificate(settings.tls, PREFIX)
     port = held.enter_context(reserved(settings.host, settings.port, f"{PREFIX}PORT"))
     plans = plan_nodes(settings, port, processes)
 

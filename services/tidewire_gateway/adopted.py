@@ -8,11 +8,14 @@ import asyncio
 from typing import Protocol, cast
 
 from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN
 from websockets.protocol import Protocol as FrameProtocol
 
 __all__ = ["AdoptedWebSocket", "Adopter"]
 
 _CLOSE_TIMEOUT = 5.0
+_SLICE = 4096
+"""Bytes that are parsed before anybody asks whether their sender may send more: some 700 frames at the most."""
 _INVALID_UTF8 = 1007
 
 
@@ -24,6 +27,10 @@ class Adopter(Protocol):
         ...
 
     def on_read(self) -> None: ...
+
+    def on_frames(self, count: int) -> None:
+        """So many frames have come, of whatever kind: the calls for what they say follow, unless it calls `refuse`."""
+        ...
 
     def on_text(self, data: bytes) -> None: ...
 
@@ -61,7 +68,9 @@ class AdoptedWebSocket(asyncio.Protocol):
         "_connections",
         "_is_lost",
         "_is_text",
+        "_last_words",
         "_parts",
+        "_pongs",
         "close_sent",
         "conn",
         "loop",
@@ -83,13 +92,15 @@ class AdoptedWebSocket(asyncio.Protocol):
         self._connections = connections
         self._is_lost = False
         self._is_text = False
-        self._parts: list[bytes] | None = None  # of a message that is not complete
+        self._parts: bytearray | None = None  # of a message that is not complete
+        self._pongs = b""
+        self._last_words = b""
         self._close_timer: asyncio.TimerHandle | None = None
 
     def begin(self, adopter: Adopter, parts: list[bytes], *, is_text: bool) -> None:
         """Tell ``adopter`` everything from here on; ``parts`` is the message whose end has not come yet."""
         self._adopter = adopter
-        self._parts = parts or None
+        self._parts = bytearray(b"".join(parts)) if parts else None
         self._is_text = is_text
         self._connections.add(self)
         self.transport.set_protocol(self)
@@ -98,9 +109,12 @@ class AdoptedWebSocket(asyncio.Protocol):
         """Begin the closing handshake; the transport ends with it or after a few seconds."""
         if self.close_sent or self._is_lost or self.transport.is_closing():
             return
-        self.conn.send_close(code, reason)
-        self._write_answers()
         self.close_sent = True
+        if (
+            self.conn.state is OPEN
+        ):  # else the close or the fault that came in the same read is answered after it
+            self.conn.send_close(code, reason)
+            self.transport.write(b"".join(self.conn.data_to_send()))
         self._abort_later()
 
     def fail(self, code: int, reason: str) -> None:
@@ -108,6 +122,12 @@ class AdoptedWebSocket(asyncio.Protocol):
         if self._adopter is not None:
             self._adopter.on_closing()
         self.close(code, reason)
+
+    def refuse(self, code: int, reason: str) -> None:
+        """Close without waiting for the other side's close: nothing that it sends is looked at any more."""
+        self.conn.fail(code, reason)
+        self._last_words = b"".join(self.conn.data_to_send())
+        self._end()
 
     def abort(self) -> None:
         """End the connection at once: no close frame can pass a full socket."""
@@ -130,18 +150,32 @@ class AdoptedWebSocket(asyncio.Protocol):
     # What the transport and the server tell
 
     def data_received(self, data: bytes) -> None:
-        self.conn.receive_data(data)
-        if self.conn.parser_exc is not None:
-            self._end()
-            return
+        """What was asked for is answered before a close or a fault that comes in the same read."""
         adopter = self._adopter
         assert adopter is not None
         adopter.on_reading()
         try:
-            for frame in self.conn.events_received():
-                self._receive(cast(Frame, frame), adopter)
+            for start in range(0, len(data), _SLICE):
+                self._parse(data[start : start + _SLICE], adopter)
+                if self.transport.is_closing():
+                    break
         finally:
             adopter.on_read()
+
+    def _parse(self, data: bytes, adopter: Adopter) -> None:
+        self.conn.receive_data(data)
+        frames = cast(list[Frame], self.conn.events_received())
+        answers = self.conn.data_to_send()
+        if answers:
+            pings = sum(frame.opcode is Opcode.PING for frame in frames)
+            self._pongs = b"".join(answers[:pings])
+            self._last_words = b"".join(answers[pings:])
+        if frames:
+            adopter.on_frames(len(frames))
+        for frame in frames:
+            self._receive(frame, adopter)
+        if self.conn.parser_exc is not None:
+            self._end()
 
     def eof_received(self) -> None:
         self._end()
@@ -179,7 +213,7 @@ class AdoptedWebSocket(asyncio.Protocol):
         if opcode is Opcode.PONG:
             adopter.on_pong(bytes(frame.data))
         elif opcode is Opcode.PING:
-            self._write_answers()
+            self._write_pongs()
         elif opcode is Opcode.CLOSE:
             self._end()
         else:
@@ -190,11 +224,12 @@ class AdoptedWebSocket(asyncio.Protocol):
             self._is_text = frame.opcode is Opcode.TEXT
         data = bytes(frame.data)
         if self._parts is not None or not frame.fin:
-            self._parts = self._parts or []
-            self._parts.append(data)
+            if self._parts is None:
+                self._parts = bytearray()
+            self._parts += data
             if not frame.fin:
                 return
-            data, self._parts = b"".join(self._parts), None
+            data, self._parts = bytes(self._parts), None
         if not self.close_sent:
             self._receive_message(data, adopter)
 
@@ -210,13 +245,17 @@ class AdoptedWebSocket(asyncio.Protocol):
         """Write what the library still has to say, and close; a full socket is not waited for long."""
         if self._adopter is not None:
             self._adopter.on_closing()
-        self._write_answers()
+        self.transport.write(self._last_words)
+        self._last_words = b""
         self.close_sent = True
         self._abort_later()
         self.transport.close()
 
-    def _write_answers(self) -> None:
-        self.transport.write(b"".join(self.conn.data_to_send()))
+    def _write_pongs(self) -> None:
+        """Those of one read at once; none stands behind a close."""
+        if self._pongs and not self.close_sent:
+            self.transport.write(self._pongs)
+        self._pongs = b""
 
     def _abort_later(self) -> None:
         if self._close_timer is None:

@@ -1,41 +1,45 @@
-"""Composition root of a gateway node: its public and its internal application."""
+"""Composition root of a gateway node: its public application, and what runs beside it."""
 
 import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 
 from tidewire import __version__
 from tidewire.config.streams_file import load_streams
-from tidewire.http.page_guard import PageGuard
-from tidewire.identity.keys import load_key
-from tidewire.identity.tokens import TokenVerifier
+from tidewire.http.public_tls import PublicTls, public_tls
+from tidewire.http.token_check import KeyFetching, make_token_check
+from tidewire.identity.internal_keys import load_internal_keys
 from tidewire.kafka.ports import RecordReader, RecordWriter, TopicAdmin
+from tidewire.revocation.reading import RevocationReader
 from tidewire.telemetry.metrics import create_metrics
 from tidewire.telemetry.tracing import Tracing, configure_tracing, span_counter
 
 from .console.compose import Console
+from .core.client_address import TrustedProxies
 from .core.history import History
+from .core.origins import Origins
+from .cross_origin import CrossOrigin
 from .daemon_call import call_in_daemon_thread
 from .drain import Drain
 from .endpoint import make_route
 from .instruments import Instruments
 from .node import Node
+from .revocations import known_before, make_revocations
 from .routes import make_one_off_router
 from .served_files import mounts_of
-from .settings import GatewaySettings
-from .targeted.routes import make_internal_router
-from .targeted.service import Targeted, TargetedParts
+from .settings import PREFIX, GatewaySettings
+from .targeted.service import TargetedParts
 from .traces import EventTraces
 
 if TYPE_CHECKING:  # it loads the SDK, which is there only where there are traces
     from tidewire.telemetry.late_spans import SpanBook
 
-__all__ = ["Clients", "create_app", "create_internal_app"]
+__all__ = ["Clients", "create_app"]
 
 _CLOSE_TIMEOUT = 1.0
 _GENERATION_0 = 50_000
@@ -57,14 +61,19 @@ class Clients:
 
 
 def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
-    """The public application. Raises ``ConfigError`` for streams, keys or folders that cannot be used."""
+    """The public application. Raises ``ConfigError`` for streams, keys, certificates or folders that cannot be used."""
     streams = load_streams(settings.streams).streams
-    key_file = settings.token_key_file
-    verifier = None if key_file is None else TokenVerifier(load_key(key_file))
+    internal_keys = load_internal_keys(settings.internal_key_file)
     served = mounts_of(settings.static)
+    origins, proxies = Origins(settings.origins), TrustedProxies(settings.trusted_proxies)
     instruments = Instruments(create_metrics("gateway"))
+    check = make_token_check(settings.tokens, settings.token_key_file, PREFIX, instruments.metrics)
+    tls = public_tls(settings.tls, PREFIX, instruments.metrics)
     on_spans = span_counter(instruments.metrics)
     tracing = configure_tracing("gateway", settings.node, on_spans=on_spans)
+    revocations: RevocationReader | None = None
+    if check is not None:
+        revocations = make_revocations(settings, clients.reader, instruments.metrics)
     console = _console(settings, clients, instruments)
     spans = None if tracing is None else tracing.book()
     traces = _event_traces(settings, spans, console, instruments)
@@ -79,21 +88,18 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
             streams,
             make_reader=clients.reader,
             admin=admin,
-            verifier=verifier,
+            verifier=None if check is None else check.verifier,
             limits=settings.limits.to_limits(),
-            history=History(
-                log_window=settings.log_window,
-                tombstone_ttl=settings.tombstone_ttl,
-                max_bytes=settings.log_bytes,
-            ),
+            history=_history(settings),
             linger=settings.linger,
             topic_poll_interval=settings.topic_poll_interval,
             instruments=instruments,
             targeted=None if clients.targeted is None else clients.targeted(app.state.internal_url),
             traces=traces,
+            revocations=revocations,
         )
         app.state.node = node
-        app.router.routes.append(make_route(node))
+        app.router.routes.append(make_route(node, origins, proxies))
         app.include_router(make_one_off_router(node.one_off, node.verify, instruments))
         app.router.routes.extend(served)
         drain = Drain(
@@ -106,7 +112,7 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
         if console is not None:
             assert traces is not None
             console.begin(node, traces, streams, app.state.internal_url)
-        tasks = [asyncio.create_task(node.run()), asyncio.create_task(drain.run())]
+        tasks = _begin(node, drain, tls, None if check is None else check.fetching)
         for task in tasks:
             task.add_done_callback(lambda done: _stop(app, done))
         _begin_spans(spans)
@@ -114,9 +120,7 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            await _end(tasks)
             # All of them, whatever becomes of one.
             async with contextlib.AsyncExitStack() as ending:
                 ending.push_async_callback(_end_traces, tracing, spans)
@@ -127,79 +131,22 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
     app = FastAPI(
         title="Tidewire gateway",
         version=__version__,
-        lifespan=lifespan,
+        lifespan=known_before(lifespan, revocations),
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
     )
+    app.add_middleware(CrossOrigin, origins=origins, on_refused=instruments.one_off_read)
     app.state.instruments = instruments
     app.state.node = None
     app.state.failure = None
     app.state.stop = None
     app.state.stop_listening = None
     app.state.internal_url = ""
+    app.state.tls = tls
     app.state.drain = None
     app.state.console = console
+    app.state.internal_keys = internal_keys
     return app
-
-
-def create_internal_app(public: FastAPI) -> FastAPI:
-    """Health, metrics, drain and, where it is on, the console, for the internal port."""
-    app = FastAPI(
-        title="Tidewire gateway, internal", version=__version__, docs_url=None, redoc_url=None
-    )
-    metrics = public.state.instruments.metrics
-    console: Console | None = public.state.console
-    app.add_middleware(PageGuard, hosts=None if console is None else console.hosts)
-
-    _add_health(app, public)
-
-    @app.post(
-        "/internal/drain",
-        status_code=202,
-        summary="Move all clients elsewhere, then end",
-        responses={200: {"description": "It drains already"}, 503: {"description": "Not started"}},
-    )
-    async def begin_drain(response: Response) -> dict[str, Any]:
-        drain: Drain | None = public.state.drain
-        if drain is None:
-            return dict(_answer(response, "starting"))
-        if not drain.begin():
-            response.status_code = 200
-        plan = drain.plan()
-        return {
-            "status": "draining",
-            "connections": plan.connections,
-            "delay_ms": round(plan.delay * 1000),
-            "window_ms": round(plan.window * 1000),
-        }
-
-    app.include_router(make_internal_router(lambda: _targeted(public.state.node)))
-
-    @app.get("/metrics", summary="Prometheus exposition")
-    def exposition(request: Request) -> Response:  # in a thread: it reads /proc
-        body, content_type = metrics.render(request.headers.get("accept", ""))
-        return Response(body, media_type=content_type)
-
-    if console is not None:
-        console.serve_on(app)
-    return app
-
-
-def _add_health(app: FastAPI, public: FastAPI) -> None:
-    @app.get("/healthz", summary="The event loop turns")
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/startupz", summary="Started")
-    async def startupz(response: Response) -> dict[str, str]:
-        return _answer(response, "starting" if public.state.node is None else "started")
-
-    @app.get(
-        "/readyz",
-        summary="Started, not draining, not overloaded; nothing of Kafka, whose outage concerns all nodes alike",
-    )
-    async def readyz(response: Response) -> dict[str, str]:
-        return _answer(response, _readiness(public.state.node))
 
 
 def _console(
@@ -229,6 +176,31 @@ def _event_traces(
     )
 
 
+def _history(settings: GatewaySettings) -> History:
+    return History(
+        log_window=settings.log_window,
+        tombstone_ttl=settings.tombstone_ttl,
+        max_bytes=settings.log_bytes,
+    )
+
+
+def _begin(
+    node: Node, drain: Drain, tls: PublicTls | None, fetching: KeyFetching | None
+) -> list["asyncio.Task[None]"]:
+    running = [node.run(), drain.run()]
+    if tls is not None:
+        running.append(tls.watch())
+    if fetching is not None:
+        running.append(fetching.run())
+    return [asyncio.create_task(task) for task in running]
+
+
+async def _end(tasks: list["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
 def _begin_spans(spans: "SpanBook | None") -> None:
     if spans is not None:
         spans.run_on(asyncio.get_running_loop())
@@ -245,24 +217,6 @@ async def _close(close: Callable[[], None]) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_CLOSE_TIMEOUT):
             await call_in_daemon_thread(close)
-
-
-def _targeted(node: Node | None) -> Targeted | None:
-    return None if node is None else node.targeted
-
-
-def _readiness(node: Node | None) -> str:
-    if node is None:
-        return "starting"
-    if node.is_draining:
-        return "draining"
-    return "ready" if node.overload() is None else "overloaded"
-
-
-def _answer(response: Response, status: str) -> dict[str, str]:
-    if status not in {"started", "ready"}:
-        response.status_code = 503
-    return {"status": status}
 
 
 def _stop(app: FastAPI, task: asyncio.Task[None]) -> None:

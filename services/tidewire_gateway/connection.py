@@ -2,31 +2,20 @@
 
 import random
 import secrets
-import time
 from collections.abc import Callable, Iterator
 
-from tidewire.identity.errors import ExpiredTokenError, IdentityError
+from websockets.exceptions import PayloadTooBig
+
 from tidewire.identity.tokens import Identity
 from tidewire.protocol.codes import CloseCode
 from tidewire.protocol.errors import ProtocolError
-from tidewire.protocol.frames import (
-    Hello,
-    Refresh,
-    Subscribe,
-    Unsubscribe,
-    UpdateSubscription,
-)
+from tidewire.protocol.frames import Hello, Refresh
 from tidewire.protocol.framing import text_frame
-from tidewire.protocol.server_frames import (
-    encode_error,
-    encode_goaway,
-    encode_ping,
-    encode_refreshed,
-    encode_welcome,
-)
+from tidewire.protocol.server_frames import encode_error, encode_goaway, encode_ping
 
 from .adopted import AdoptedWebSocket
 from .core.heartbeat import Beat, Heartbeat, beat_together
+from .core.limits import Limit, limit_of
 from .core.session import (
     Action,
     Authenticate,
@@ -38,12 +27,14 @@ from .core.session import (
     SessionState,
 )
 from .core.subscriptions import Subscription, oldest_just_written
-from .host import Host
+from .credentials import Credentials, encode_acceptance
+from .host import Host, Request, perform
 from .pressure import PressureGauge
 from .targeted.mail import MailSubscription
 
 __all__ = ["Connection"]
 
+_ID_BYTES = 8
 _NONCE_BYTES = 4
 _HEARTBEAT_BYTES = 1024
 """More than an interval's pings are, as frames and as messages."""
@@ -57,14 +48,16 @@ _STANDSTILL = 1.0
 
 
 class Connection:
-    """Adopts a WebSocket; there is one timer beside it, and no task or queue.
+    """Adopts a WebSocket; there is one timer beside it, and no queue; a task only while a key is fetched for its token.
 
-    ``token`` came with the handshake's headers; the one in `hello` goes before it.
+    ``token`` came with the handshake's headers. ``address`` is the one whose limits it has, ``user`` the one whose
+    connections it is counted with.
     """
 
     __slots__ = (
         "_acknowledged_at_beat",
         "_beat_at",
+        "_credentials",
         "_due_at",
         "_gathered",
         "_heartbeat",
@@ -76,20 +69,25 @@ class Connection:
         "_replied_at",
         "_session",
         "_timer",
-        "_token",
+        "address",
         "id",
         "identity",
         "is_congested",
         "mail",
         "pressure",
         "subscriptions",
+        "user",
         "write",
     )
 
-    def __init__(self, protocol: AdoptedWebSocket, node: Host, token: str | None) -> None:
+    def __init__(
+        self, protocol: AdoptedWebSocket, node: Host, token: str | None, address: str = ""
+    ) -> None:
         self._protocol = protocol
         self._node = node
-        self._token = token
+        self._credentials: Credentials | None = Credentials(token)
+        self.address = address
+        self.user: str | None = None
         self._loop = protocol.loop
         self.id = ""
         self.identity: Identity | None = None
@@ -129,6 +127,14 @@ class Connection:
             self.write = self.pressure.write
         self._write_gathered()
 
+    def on_frames(self, count: int) -> None:
+        if self._session.may_send_frames(count, self._loop.time()):
+            return
+        self._node.instruments.limited(Limit.FRAMES)
+        if not self.id:
+            self._node.instruments.handshake("bad_request")
+        self._protocol.refuse(CloseCode.BAD_REQUEST, "too many frames")
+
     def on_text(self, data: bytes) -> None:
         self._heartbeat.sign_of_life()
         self._perform(self._session.receive_text(data, self._loop.time()))
@@ -149,18 +155,16 @@ class Connection:
 
     def on_closing(self) -> None:
         self._write_gathered()
-        self._timer.cancel()
-        self.pressure.end()
-        self._session.closed()
+        self._end()
         self._node.drop(self)
 
     def on_shutdown(self) -> None:
         self.close(CloseCode.SHUTTING_DOWN, "the node is shutting down")
 
     def on_lost(self) -> None:
-        self._timer.cancel()
-        self.pressure.end()
-        self._session.closed()
+        self._end()
+        if isinstance(self._protocol.conn.parser_exc, PayloadTooBig):
+            self._node.instruments.limited(Limit.FRAME)
         self._node.closed(self, _close_code(self._protocol))
 
     # What the pressure gauge tells
@@ -194,6 +198,43 @@ class Connection:
         self._node.instruments.slow_closes.inc()
         self._protocol.abort()
 
+    # What its credentials tell
+
+    def accept(
+        self, message: Hello | Refresh, identity: Identity | None, ttl: float | None
+    ) -> None:
+        """It speaks for this user from now on, None for nobody: for ``ttl`` seconds, None for ever."""
+        self._credentials = None
+        self.identity = identity
+        self._session.welcome(None if ttl is None else self._loop.time() + ttl)
+        self._schedule()
+        if isinstance(message, Hello):
+            self.id = secrets.token_hex(_ID_BYTES)
+            self._node.welcomed(self, message.device)
+        self._reply(encode_acceptance(message, self.id, self._node, ttl))
+        if isinstance(message, Refresh):
+            self._node.rights_changed(self)
+        elif self._session.move_by is not None:
+            self._say_goaway()
+
+    def release(self) -> None:
+        """Carry out what came behind a `hello` that had to wait, if it was accepted."""
+        if self._session.state is SessionState.ACTIVE:
+            self._perform(self._session.release(self._loop.time()))
+
+    def refuse(self, outcome: str, code: CloseCode, reason: str) -> None:
+        """End it; ``outcome`` is the handshake's, where that is not over yet."""
+        if not self.id:
+            self._node.instruments.handshake(outcome)
+        self.close(code, reason)
+
+    def send_error(self, fault: ProtocolError) -> None:
+        self._node.instruments.error(fault.code)
+        limit = limit_of(fault)
+        if limit is not None:
+            self._node.instruments.limited(limit)
+        self._reply(encode_error(fault))
+
     # What the node does
 
     def sweep(self, now: float) -> int:
@@ -204,6 +245,16 @@ class Connection:
     def needs_watching(self) -> bool:
         """Whether the sweep should look at it each time."""
         return self.pressure.needs_watching
+
+    @property
+    def waits_for_key(self) -> bool:
+        """Whether a key is being fetched for its token."""
+        return self._credentials is not None and self._credentials.is_waiting
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its end has begun."""
+        return self._session.state is SessionState.CLOSED
 
     def has_written_since(self, instant: float) -> bool:
         """Whether it wrote of its own or was given a frame of its feeds."""
@@ -230,6 +281,13 @@ class Connection:
             self._say_goaway()
         self._schedule()
 
+    def _end(self) -> None:
+        if self._credentials is not None:
+            self._credentials.stop_waiting()
+        self._timer.cancel()
+        self.pressure.end()
+        self._session.closed()
+
     def _say_goaway(self) -> None:
         move_by = self._session.move_by
         assert move_by is not None
@@ -241,74 +299,26 @@ class Connection:
         for action in actions:
             match action:
                 case Refuse(fault):
-                    self._send_error(fault)
-                case Close(code, reason):
-                    self._refuse("bad_request", code, reason)
+                    self.send_error(fault)
+                case Close(code, reason, limit):
+                    if limit is not None:
+                        self._node.instruments.limited(limit)
+                    self.refuse("bad_request", code, reason)
                 case Authenticate(message):
                     self._authenticate(message)
                 case Perform(request):
                     self._request(request)
 
-    def _request(self, request: Subscribe | UpdateSubscription | Unsubscribe) -> None:
-        performer = self._node.performer(self, request)
+    def _request(self, request: Request) -> None:
         try:
-            if isinstance(request, Subscribe):
-                performer.subscribe(self, request)
-            elif isinstance(request, UpdateSubscription):
-                performer.update(self, request)
-            else:
-                performer.unsubscribe(self, request)
+            perform(request, self, self._node)
         except ProtocolError as fault:
-            self._send_error(fault)
-
-    def _send_error(self, fault: ProtocolError) -> None:
-        self._node.instruments.error(fault.code)
-        self._reply(encode_error(fault))
+            self.send_error(fault)
 
     def _authenticate(self, message: Hello | Refresh) -> None:
-        token = message.token or self._token
-        try:
-            identity = self._node.identify(token)
-        except ExpiredTokenError as error:
-            self._refuse("expired_token", CloseCode.TOKEN_EXPIRED, str(error))
-            return
-        except IdentityError as error:
-            self._refuse("invalid_token", CloseCode.INVALID_TOKEN, str(error))
-            return
-        self._token = None
-        self.identity = identity
-        ttl = _time_left(identity)
-        self._session.welcome(None if ttl is None else self._loop.time() + ttl)
-        self._schedule()
-        if isinstance(message, Hello):
-            self._welcome(message, ttl)
-        else:
-            self._reply(encode_refreshed(message.id, round((ttl or 0.0) * 1000)))
-            self._node.rights_changed(self)
-
-    def _welcome(self, hello: Hello, ttl: float | None) -> None:
-        node = self._node
-        expiry = {} if ttl is None else {"expires_in_ms": round(ttl * 1000)}
-        self.id = secrets.token_hex(8)
-        node.welcomed(self, hello.device)
-        self._reply(
-            encode_welcome(
-                hello.id,
-                connection=self.id,
-                node=node.name,
-                ping_interval_ms=round(node.limits.ping_interval * 1000),
-                **expiry,
-                limits=node.limits.to_wire(),
-            )
-        )
-        if self._session.move_by is not None:
-            self._say_goaway()
-
-    def _refuse(self, outcome: str, code: CloseCode, reason: str) -> None:
-        """End it; ``outcome`` is the handshake's, where that is not over yet."""
-        if not self.id:
-            self._node.instruments.handshake(outcome)
-        self.close(code, reason)
+        if self._credentials is None:
+            self._credentials = Credentials()
+        self._credentials.check(message, self, self._node)
 
     def _take_write(self) -> None:
         """Write as the pressure gauge says, but for the time of a read, or of a trial."""
@@ -385,8 +395,11 @@ class Connection:
         self._acknowledged_at_beat = unsent.acknowledged
 
     def _on_deadline(self, deadline: Deadline) -> None:
-        if deadline is Deadline.HELLO:
-            self._refuse("no_hello", CloseCode.BAD_REQUEST, "no hello came in time")
+        if deadline is Deadline.HELLO and self.waits_for_key:
+            reason = "the keys to check the token with did not come in time"
+            self.refuse("undecided_token", CloseCode.OVERLOADED, reason)
+        elif deadline is Deadline.HELLO:
+            self.refuse("no_hello", CloseCode.BAD_REQUEST, "no hello came in time")
         elif deadline is Deadline.EXPIRY:
             self.close(CloseCode.TOKEN_EXPIRED, "the token has expired")
         elif deadline is Deadline.MOVE:
@@ -395,13 +408,6 @@ class Connection:
             )
         else:
             self.go_away(self._node.limits.goaway_window, _OLD)
-
-
-def _time_left(identity: Identity | None) -> float | None:
-    """Seconds; None where it never ends."""
-    if identity is None or identity.expires_at == _NEVER:
-        return None
-    return max(0.0, identity.expires_at - time.time())
 
 
 def _close_code(protocol: AdoptedWebSocket) -> int:

@@ -10,11 +10,13 @@ from typing import Any, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from tidewire.http.bounded_head import BoundedHead
+
 from .adoptable import AdoptableProtocol
 from .plain_upgrade import PlainUpgrade, plain_request
 from .public_http import BoundedHttp
 
-__all__ = ["AdoptableProtocol", "PublicHttp", "UpgradingHttp"]
+__all__ = ["AdoptableProtocol", "ConsoleHttp", "PublicHttp", "UpgradingHttp"]
 
 _INVALID = "Invalid HTTP request received."
 
@@ -86,5 +88,9 @@ class UpgradingHttp(HttpToolsProtocol):
         self.transport.close()
 
 
-class PublicHttp(UpgradingHttp, BoundedHttp):
+class PublicHttp(BoundedHttp, UpgradingHttp):
     """HTTP of the public port."""
+
+
+class ConsoleHttp(BoundedHead, UpgradingHttp):
+    """HTTP of the internal port where the console is on."""

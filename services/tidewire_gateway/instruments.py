@@ -5,10 +5,13 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import Counter
 
+from tidewire.http.token_check import RefusedTokens
+from tidewire.identity.errors import IdentityError
 from tidewire.protocol.codes import ErrorCode, Recovered
 from tidewire.telemetry.metrics import Metrics, label_or_other
 
 from .core.coalescing import Batch
+from .core.limits import Limit
 from .core.recovery import Source
 
 __all__ = ["Instruments"]
@@ -46,6 +49,7 @@ class Instruments:
         self.queued_bytes_max = metrics.gauge("queued_bytes_max")
         self.connections_congested = metrics.gauge("connections_congested")
         self.slow_closes = metrics.tally("slow_closes_total")
+        self.revocation_closes = metrics.tally("revocation_closes_total")
         self.consumed = metrics.tally("events_consumed_total")
         self.misplaced = metrics.tally("events_misplaced_total")
         self._round_trip = metrics.histogram("ping_rtt_seconds")
@@ -76,7 +80,9 @@ class Instruments:
             if outcome is not Recovered.NONE
             for source in Source
         }
+        self._tokens_refused = RefusedTokens(metrics)
         self._handshakes = metrics.counters("handshakes_total", "outcome")
+        self._limited = metrics.counters("limited_total", "limit")
         self._errors = metrics.counters("errors_total", "code")
         self._closes = metrics.counters("closes_total", "code")
 
@@ -144,8 +150,15 @@ class Instruments:
     def handshake(self, outcome: str) -> None:
         self._handshakes[outcome].inc()
 
+    def limited(self, limit: Limit) -> None:
+        """Somebody was refused more than he may have."""
+        self._limited[limit].inc()
+
     def one_off_read(self, outcome: str) -> None:
         self._one_off_reads[outcome].inc()
+
+    def token_refused(self, error: IdentityError) -> None:
+        self._tokens_refused.count(error)
 
     def error(self, code: ErrorCode) -> None:
         self._errors[code].inc()

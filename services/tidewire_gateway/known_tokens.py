@@ -12,7 +12,7 @@ _MOST = 16_384
 
 
 class KnownTokens:
-    """Good tokens by a digest, until they expire or ``most`` newer ones were seen; a bad one is never known.
+    """Good tokens by a digest, until they expire, a key is withdrawn or ``most`` newer ones were seen; a bad one is never known.
 
     ``clock`` gives Unix seconds.
     """
@@ -28,6 +28,7 @@ class KnownTokens:
         self._most = most
         self._clock = clock
         self._by_digest: dict[bytes, Identity] = {}
+        verifier.on_withdrawn(self._by_digest.clear)
 
     def verify(self, token: str) -> Identity:
         """Whom the token speaks for; raises ``IdentityError``."""

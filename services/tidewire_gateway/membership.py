@@ -11,7 +11,7 @@ from tidewire.protocol.errors import ProtocolError
 from .core.demand import Demand
 from .core.feed_index import FeedIndex
 from .core.feeds import Feed, FeedKey, Topology
-from .core.limits import Limits
+from .core.limits import Limit, LimitError, Limits
 from .core.resolving import channel_partitions
 from .core.subscriptions import Receiver, Subscription
 from .instruments import Instruments
@@ -66,7 +66,8 @@ class Membership:
         Raises ``ProtocolError``: ``limit_exceeded``, ``already_subscribed``, ``unavailable``.
         """
         if len(subscriber.subscriptions) >= self._limits.subscriptions_per_connection:
-            raise ProtocolError(
+            raise LimitError(
+                Limit.SUBSCRIPTIONS,
                 ErrorCode.LIMIT_EXCEEDED,
                 f"{self._limits.subscriptions_per_connection} subscriptions are the most",
                 request_id=request_id,
@@ -132,7 +133,8 @@ class Membership:
 
     def _make_feed(self, key: FeedKey, topology: Topology, request_id: int | None) -> Feed:
         if len(self._index) >= self._limits.feeds_per_node:
-            raise ProtocolError(
+            raise LimitError(
+                Limit.FEEDS,
                 ErrorCode.UNAVAILABLE,
                 "this node serves as many feeds as it may; try another",
                 request_id=request_id,

@@ -6,19 +6,20 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tidewire.config.streams import Stream, is_reserved
-from tidewire.identity.errors import InvalidTokenError
+from tidewire.identity.errors import IdentityError, InvalidTokenError
 from tidewire.identity.tokens import Identity, TokenVerifier
 from tidewire.kafka.ports import RecordReader, TopicAdmin
 from tidewire.protocol.frames import Subscribe
+from tidewire.revocation.reading import RevocationReader
 
 from .backfills import Backfills
-from .core.admission import Load, Overload, overload_of
+from .core.admission import Admission, Load, Overload, Refused, overload_of
 from .core.decoding import Decoder
 from .core.demand import Demand
 from .core.draining import DrainStage
 from .core.feed_index import FeedIndex
 from .core.history import History
-from .core.limits import Limits
+from .core.limits import Limit, Limits
 from .core.patience import Patience
 from .delivery import Delivery
 from .fanout import Fanout
@@ -29,6 +30,7 @@ from .known_tokens import KnownTokens
 from .membership import Membership
 from .one_off import OneOffReads
 from .reader import PartitionReader
+from .revoking import Revoking
 from .sweep import Sweep
 from .targeted.mail import CHANNEL
 from .targeted.service import Targeted, TargetedParts
@@ -63,6 +65,7 @@ class Node:
         instruments: Instruments,
         targeted: TargetedParts | None = None,
         traces: EventTraces | None = None,
+        revocations: RevocationReader | None = None,
     ) -> None:
         self.name = name
         self._traces = traces
@@ -75,7 +78,12 @@ class Node:
         self._unwelcomed: set[Connection] = set()
         self._vitals = Vitals(instruments)
         self._tokens = None if verifier is None else KnownTokens(verifier)
+        self._revocations = revocations
+        self._revoking: Revoking | None = None
+        if revocations is not None:
+            self._revoking = Revoking(revocations, self.connections, instruments)
         self._loop = asyncio.get_running_loop()
+        self._admission = Admission(limits, self._loop.time())
         self._streams = streams
         self.feeds = index = FeedIndex(max_window_bytes=limits.max_frame_out // 2)
         self._demand = demand = Demand(linger)
@@ -165,6 +173,8 @@ class Node:
             tasks.create_task(self.sweep.run())
             if self.targeted is not None:
                 tasks.create_task(self.targeted.run())
+            if self._revoking is not None:
+                tasks.create_task(self._revoking.run())
 
     @property
     def handshakes(self) -> int:
@@ -181,12 +191,19 @@ class Node:
         return None if token is None else self.verify(token)
 
     def verify(self, token: str) -> Identity:
-        """Whom a token speaks for; raises ``IdentityError``."""
+        """Whom a token speaks for; raises ``IdentityError``, as `TokenVerifier.verify` does."""
         if self._tokens is None:
             raise InvalidTokenError(
                 "this node has no key to check tokens with; connect without one"
             )
-        return self._tokens.verify(token)
+        try:
+            identity = self._tokens.verify(token)
+            if self._revocations is not None:
+                self._revocations.check(identity)
+        except IdentityError as error:
+            self.instruments.token_refused(error)
+            raise
+        return identity
 
     def overload(self) -> Overload | None:
         """Why nobody new is accepted; None where somebody is."""
@@ -199,8 +216,30 @@ class Node:
         )
         return overload_of(load, self.limits)
 
+    def refuse(self, address: str) -> Refused | None:
+        """Why a handshake from this address is refused now, though there is room; None where it may come in."""
+        refused = self._admission.refuse(address, self._loop.time())
+        if refused is not None and isinstance(refused.reason, Limit):
+            self.instruments.limited(refused.reason)
+        return refused
+
+    def turn(self) -> float:
+        """After how many seconds one should come back for whom the node is too busy now."""
+        return self._admission.turn(self._loop.time())
+
+    def claim(self, connection: "Connection", user: str) -> bool:
+        """Count the connection as this user's; False where those are as many as they may be."""
+        if connection.user is not None:  # which never becomes another one
+            return True
+        if not self._admission.claim(user):
+            self.instruments.limited(Limit.USER_CONNECTIONS)
+            return False
+        connection.user = user
+        return True
+
     def opened(self, connection: "Connection") -> None:
         self.connections.add(connection)
+        self._admission.addresses.opened(connection.address)
         self._unwelcomed.add(connection)
         self.instruments.connections.set(len(self.connections))
 
@@ -214,6 +253,9 @@ class Node:
         self.connections.discard(connection)
         self.sweep.discard(connection)
         self._unwelcomed.discard(connection)
+        self._admission.addresses.closed(connection.address, self._loop.time())
+        if connection.user is not None:
+            self._admission.release(connection.user)
         self.closes[code] += 1
         self.drop(connection)
         self.instruments.connections.set(len(self.connections))

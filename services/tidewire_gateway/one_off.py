@@ -16,7 +16,7 @@ from .core.feeds import Topology
 from .core.limits import Limits
 from .core.one_off import ChannelSnapshot, is_live, resolve_channel, take_snapshot
 from .core.one_off_problems import overloaded, refused, unreadable
-from .core.resolving import channel_partitions
+from .core.resolving import channel_partitions, check_channel
 from .timers import Timers
 
 __all__ = ["OneOffReads"]
@@ -70,6 +70,7 @@ class OneOffReads:
     def resolve(self, name: str, identity: Identity | None) -> Channel:
         """The channel of this name; raises ``ProblemError`` (400, 401, 403, 404)."""
         try:
+            check_channel(name, self._limits)
             return resolve_channel(name, self._streams, identity)
         except ProtocolError as fault:
             raise ProblemError(refused(fault, name, identity)) from None

@@ -82,7 +82,7 @@ def _header(description: str, kind: str = "string") -> dict[str, Any]:
 
 _SHARED = {
     "Cache-Control": _header("always `no-cache`: ask again before using a kept answer"),
-    "Vary": _header("always `Authorization`"),
+    "Vary": _header("always `Authorization, Origin`"),
 }
 _TAGGED = _SHARED | {
     "ETag": _header("names the position"),
@@ -95,7 +95,10 @@ _REFUSALS: dict[int, tuple[str, dict[str, Any]]] = {
         "The stream is not public, or the token is not good",
         {"WWW-Authenticate": _header("the scheme, and what was wrong with the token")},
     ),
-    403: ("The token has no right to subscribe to the channel", {}),
+    403: (
+        "The token has no right to subscribe to the channel; or the page's origin may not ask",
+        {},
+    ),
     404: ("There is no such channel", {}),
     503: (
         "The partitions cannot be read now, or the node has enough to do",

@@ -9,13 +9,14 @@ from fastapi.security import HTTPBearer
 from starlette.types import Receive, Scope, Send
 
 from tidewire.http.answers import problem_response
-from tidewire.http.bearer import bearer_token, check_query, token_refused
+from tidewire.http.bearer import bearer_token, check_query, token_refused, token_undecided
 from tidewire.http.problems import ProblemError
-from tidewire.identity.errors import IdentityError
-from tidewire.identity.tokens import Identity
+from tidewire.identity.claims import Identity
+from tidewire.identity.errors import IdentityError, UndecidedError
+from tidewire.identity.verifying import verified
 
 from .core.one_off import ChannelSnapshot, names_etag
-from .core.one_off_problems import BAD_REQUEST, UNAUTHORIZED, method_not_allowed
+from .core.one_off_problems import BAD_REQUEST, UNAUTHORIZED, UNAVAILABLE, method_not_allowed
 from .instruments import Instruments
 from .one_off import OneOffReads
 from .openapi import CHANNEL_DESCRIPTION, CHANNEL_PARAMETERS, CHANNEL_RESPONSES
@@ -89,7 +90,7 @@ class _ChannelReader:
     async def _read(self, request: Request, send: Send) -> str:
         name: str = request.path_params["channel"]
         check_query(request.query_params, outcome=BAD_REQUEST)
-        channel = self._reads.resolve(name, self._identity(request))
+        channel = self._reads.resolve(name, await self._identity(request))
         asked_at = time.perf_counter()
         with self._reads.place():
             snapshot = await self._reads.snapshot(name, channel)
@@ -118,12 +119,14 @@ class _ChannelReader:
             await asyncio.sleep(0)  # a socket that takes everything at once would keep the loop
         return True
 
-    def _identity(self, request: Request) -> Identity | None:
+    async def _identity(self, request: Request) -> Identity | None:
         token = bearer_token(request.headers.get("authorization"))
         if token is None:
             return None
         try:
-            return self._verify(token)
+            return await verified(self._verify, token)
+        except UndecidedError as e:
+            raise ProblemError(token_undecided(e, outcome=UNAVAILABLE)) from None
         except IdentityError as e:
             raise ProblemError(token_refused(e, outcome=UNAUTHORIZED)) from None
 

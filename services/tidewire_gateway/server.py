@@ -14,10 +14,13 @@ from fastapi import FastAPI
 
 from tidewire import __version__
 from tidewire.config.listening import url_of
+from tidewire.http.bounded_head import BoundedHead
+from tidewire.http.public_tls import PublicTls
 from tidewire.telemetry.logging import get_logger
 
-from .app import create_internal_app
-from .handshake import AdoptableProtocol, PublicHttp, UpgradingHttp
+from .descriptors import most_sockets
+from .handshake import AdoptableProtocol, ConsoleHttp, PublicHttp
+from .internal_app import create_internal_app
 from .settings import GatewaySettings
 
 __all__ = ["Server", "internal_config", "public_config", "serve"]
@@ -39,7 +42,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started and self._on_started is not None:
+        if self.started and not self.should_exit and self._on_started is not None:
             self._on_started()
 
     def stop_listening(self) -> None:
@@ -69,7 +72,8 @@ async def serve(
     why it stops.
     """
     public_server = Server(
-        public_config(app, settings), lambda: _announce(settings, public, internal)
+        public_config(app, settings),
+        lambda: _announce(settings, public, internal, is_secured=app.state.tls is not None),
     )
     internal_server = Server(internal_config(create_internal_app(app), settings))
 
@@ -114,18 +118,20 @@ async def serve(
 
 
 def public_config(app: FastAPI, settings: GatewaySettings) -> uvicorn.Config:
+    tls: PublicTls | None = app.state.tls
     return uvicorn.Config(
         app,
         ws=AdoptableProtocol,
         ws_max_size=settings.limits.max_frame_in,
         ws_ping_interval=None,
         ws_per_message_deflate=False,
-        http=PublicHttp,
+        http=PublicHttp if tls is None else tls.before(PublicHttp, most_sockets),
         loop="uvloop",
         lifespan="on",
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # anybody may write them: see `client_address`
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
         backlog=_BACKLOG,
     )
@@ -135,7 +141,7 @@ def internal_config(app: FastAPI, settings: GatewaySettings) -> uvicorn.Config:
     """WebSockets are for the console."""
     return uvicorn.Config(
         app,
-        http=UpgradingHttp if settings.console else "httptools",
+        http=ConsoleHttp if settings.console else BoundedHead,
         loop="uvloop",
         ws=AdoptableProtocol if settings.console else "none",
         ws_max_size=settings.limits.max_frame_in,
@@ -144,18 +150,22 @@ def internal_config(app: FastAPI, settings: GatewaySettings) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # anybody may write them: see `client_address`
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
     )
 
 
-def _announce(settings: GatewaySettings, public: socket.socket, internal: socket.socket) -> None:
+def _announce(
+    settings: GatewaySettings, public: socket.socket, internal: socket.socket, *, is_secured: bool
+) -> None:
     """Say where we are: in the log, and to the program that started us."""
-    http, inside = url_of(public), url_of(internal)
+    http = url_of(public, "https" if is_secured else "http")
+    inside = url_of(internal)
     _log.info("listening", http=http, internal=inside, version=__version__)
     if settings.ready_json:
         ready = {
             "event": "ready",
-            "ws": f"{url_of(public, 'ws')}/v1/ws",
+            "ws": f"{url_of(public, 'wss' if is_secured else 'ws')}/v1/ws",
             "http": http,
             "internal": inside,
             "pid": os.getpid(),

@@ -3,15 +3,20 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from tidewire.config.listening import is_loopback
+from tidewire.config.listening import check_internal, is_loopback
 from tidewire.config.settings import ServiceSettings
+from tidewire.config.transport import TlsSettings, check_transport
+from tidewire.identity.settings import TokenSettings
 from tidewire.kafka.settings import KafkaSettings
+from tidewire.revocation.records import REVOCATIONS
 from tidewire.targeting.topics import INBOX, TARGETED
 
+from .core.client_address import TrustedProxies
 from .core.limits import Limits
+from .core.origins import ANY, NULL, SAME_ORIGIN, Origins
 
 __all__ = ["PREFIX", "GatewaySettings", "LimitSettings", "TargetedSettings"]
 
@@ -19,6 +24,8 @@ PREFIX = "TIDEWIRE_GATEWAY__"
 
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _Count = Annotated[int, Field(ge=1, le=10_000_000)]
+_CountOrNone = Annotated[int, Field(ge=0, le=10_000_000)]
+_RateOrNone = Annotated[float, Field(ge=0, le=1_000_000)]
 _Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
 _DEFAULTS = Limits()
 
@@ -30,6 +37,8 @@ class LimitSettings(BaseModel):
 
     max_frame_in: _Bytes = _DEFAULTS.max_frame_in
     max_frame_out: Annotated[int, Field(ge=16 * 1024, le=1 << 30)] = _DEFAULTS.max_frame_out
+    max_channel: Annotated[int, Field(ge=1, le=255)] = _DEFAULTS.max_channel
+    frames_in: _Count = _DEFAULTS.frames_in
     messages_in: _Count = _DEFAULTS.messages_in
     messages_in_window: _Seconds = _DEFAULTS.messages_in_window
     messages_per_frame: _Count = _DEFAULTS.messages_per_frame
@@ -49,6 +58,12 @@ class LimitSettings(BaseModel):
     bad_frames: _Count = _DEFAULTS.bad_frames
     backfill_records: Annotated[int, Field(ge=0, le=10_000_000)] = _DEFAULTS.backfill_records
     max_one_off_reads: _Count = _DEFAULTS.max_one_off_reads
+    connections_per_user: _CountOrNone = _DEFAULTS.connections_per_user
+    connections_per_address: _CountOrNone = _DEFAULTS.connections_per_address
+    address_handshakes_per_second: _RateOrNone = _DEFAULTS.address_handshakes_per_second
+    address_handshakes_burst: _Count = _DEFAULTS.address_handshakes_burst
+    handshakes_per_second: _RateOrNone = _DEFAULTS.handshakes_per_second
+    handshakes_burst: _Count = _DEFAULTS.handshakes_burst
     max_connections: _Count = _DEFAULTS.max_connections
     max_handshakes: _Count = _DEFAULTS.max_handshakes
     max_loop_lag: _Seconds = _DEFAULTS.max_loop_lag
@@ -107,14 +122,36 @@ class GatewaySettings(ServiceSettings):
     )
     host: str = Field(default="127.0.0.1", description="address of the public port")
     port: int = Field(default=8080, ge=0, le=65_535, description="public port; 0: a free one")
+    tls: TlsSettings = TlsSettings()
+    trust_proxy_tls: bool = Field(
+        default=False, description="a proxy speaks TLS to the clients, and plain text to the node"
+    )
     internal_host: str = Field(default="127.0.0.1", description="address of the internal port")
     internal_port: int = Field(
         default=0, ge=0, le=65_535, description="metrics and health; 0: a free one"
+    )
+    internal_key_file: Path | None = Field(
+        default=None,
+        description="keys that the internal port asks for, and that registry and nodes are shown",
     )
     streams: Path = Field(description="path of streams.yaml")
     kafka: KafkaSettings = KafkaSettings()
     token_key_file: Path | None = Field(
         default=None, description="HS256 key that tokens are checked with; none: anonymous only"
+    )
+    tokens: TokenSettings = TokenSettings()
+    revocations_topic: str = Field(
+        default=REVOCATIONS,
+        pattern=r"^[A-Za-z0-9._-]{1,249}$",
+        description="what tells of tokens that are good no longer",
+    )
+    origins: tuple[str, ...] = Field(
+        default=(SAME_ORIGIN,),
+        description="origins, SCHEME://HOST[:PORT], whose pages may connect and read; also the words same-origin, * and null",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="addresses and CIDR blocks of proxies whose X-Forwarded-For is believed",
     )
     static: dict[str, Path] = Field(
         default_factory=dict, description="URL prefix → folder of files to serve"
@@ -154,6 +191,31 @@ class GatewaySettings(ServiceSettings):
     limits: LimitSettings = LimitSettings()
     targeted: TargetedSettings = TargetedSettings()
 
+    @field_validator("origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            try:
+                Origins((origin,))
+            except ValueError as error:
+                raise ValueError(
+                    f'{origin!r}: {error}; write it as in "https://app.example.org", or one of the words '
+                    f"{SAME_ORIGIN}, {ANY} (every page) and {NULL} (pages without an origin)"
+                ) from None
+        return origins
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            try:
+                TrustedProxies((network,))
+            except ValueError as error:
+                raise ValueError(
+                    f"{error}; give addresses such as 10.0.0.7 or blocks such as 10.0.0.0/8"
+                ) from None
+        return networks
+
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
         if self.dev and not (is_loopback(self.host) and is_loopback(self.internal_host)):
@@ -161,6 +223,9 @@ class GatewaySettings(ServiceSettings):
                 f"{PREFIX}HOST: development mode listens on loopback only (is {self.host!r}); "
                 f"set 127.0.0.1, or {PREFIX}DEV=false"
             )
+        self.tokens.check(self.token_key_file, PREFIX)
+        check_transport(PREFIX, self.tls, trust_proxy_tls=self.trust_proxy_tls, dev=self.dev)
+        check_internal(self.internal_host, self.internal_key_file, PREFIX, "INTERNAL_HOST")
         return self
 
     @property

@@ -6,10 +6,12 @@ from tidewire.config.listening import bind, url_of
 from tidewire.config.settings import load_settings
 from tidewire.config.streams_file import load_streams
 from tidewire.errors import TidewireError
+from tidewire.http.public_tls import public_tls, scheme_of
 from tidewire.http.serving import serve
-from tidewire.identity.keys import load_key
-from tidewire.identity.tokens import TokenVerifier
+from tidewire.http.token_check import make_token_check
+from tidewire.identity.internal_keys import InternalKeys, headers_of, load_internal_keys
 from tidewire.kafka.aiokafka_clients import AiokafkaWriter
+from tidewire.kafka.confluent_clients import ConfluentReader
 from tidewire.system.reporting import instance_name
 from tidewire.targeting.registry_http import HttpRegistry
 from tidewire.telemetry.logging import configure_logging, get_logger
@@ -31,7 +33,9 @@ def main() -> int:
     try:
         settings = load_settings(PublisherSettings)
         streams = load_streams(settings.streams).streams
-        key = load_key(settings.token_key_file) if settings.token_key_file else None
+        check = make_token_check(settings.tokens, settings.token_key_file, PREFIX, metrics)
+        internal_keys = load_internal_keys(settings.internal_key_file)
+        tls = public_tls(settings.tls, PREFIX, metrics)
         tracing = configure_tracing(
             "publisher", instance_name(settings.instance), on_spans=span_counter(metrics)
         )
@@ -48,13 +52,16 @@ def main() -> int:
         app = create_app(
             settings,
             streams=streams,
-            verifier=TokenVerifier(key) if key else None,
+            verifier=None if check is None else check.verifier,
+            fetching=None if check is None else check.fetching,
             writer=AiokafkaWriter(settings.named_kafka),
-            registry=_registry(settings),
+            revocation_reader=ConfluentReader(settings.named_kafka) if check else None,
+            registry=_registry(settings, internal_keys),
+            internal_keys=internal_keys,
             metrics=metrics,
             tracer=None if tracing is None else tracing.tracer,
             record_writer=AiokafkaWriter(settings.named_kafka) if settings.console else None,
-            url=url_of(sock),
+            url=url_of(sock, scheme_of(tls)),
         )
         try:
             serve(
@@ -62,6 +69,7 @@ def main() -> int:
                 sock,
                 shutdown_timeout=settings.shutdown_timeout,
                 is_ready_told=settings.ready_json,
+                tls=tls,
             )
         finally:
             if tracing is not None:
@@ -69,10 +77,14 @@ def main() -> int:
     return 0
 
 
-def _registry(settings: PublisherSettings) -> HttpRegistry | None:
+def _registry(settings: PublisherSettings, keys: InternalKeys | None) -> HttpRegistry | None:
     if settings.registry_url is None:
         return None
-    return HttpRegistry(settings.registry_url, timeout=settings.push_timeout)
+    return HttpRegistry(
+        settings.registry_url,
+        timeout=settings.push_timeout,
+        headers=headers_of(keys),
+    )
 
 
 if __name__ == "__main__":

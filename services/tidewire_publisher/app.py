@@ -12,20 +12,25 @@ from fastapi.openapi.utils import get_openapi
 from httpx import AsyncBaseTransport, AsyncClient, Limits
 from opentelemetry.trace import Tracer
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from tidewire import __version__
 from tidewire.config.streams import Stream
-from tidewire.http.answers import problem_response
+from tidewire.http.answers import client_gone, problem_response
 from tidewire.http.serving import end_with
+from tidewire.http.token_check import KeyFetching
+from tidewire.identity.internal_keys import InternalKeys, headers_of
 from tidewire.identity.tokens import TokenVerifier
-from tidewire.kafka.ports import RecordWriter
+from tidewire.kafka.ports import RecordReader, RecordWriter
 from tidewire.publishing import AsyncPublisher, EventLimits
 from tidewire.publishing.sending import Sends
+from tidewire.revocation.reading import RevocationReader
 from tidewire.system.reporting import reported
 from tidewire.system.rules import PUBLISHER
 from tidewire.targeting.registry import Registry
 from tidewire.telemetry.metrics import Metrics, create_metrics
 
+from .beginning import Beginning
 from .body import Intake
 from .core.access import Access
 from .core.admission import Admission
@@ -38,6 +43,7 @@ from .pusher import MAX_CALLS, Pusher
 from .reporting import PublisherObserver
 from .routes import Endpoints, Policy
 from .settings import PublisherSettings
+from .verification import Verification, kept_fetched
 
 __all__ = ["create_app"]
 
@@ -50,8 +56,11 @@ def create_app(
     *,
     streams: Mapping[str, Stream],
     verifier: TokenVerifier | None,
+    fetching: KeyFetching | None = None,
     writer: RecordWriter,
+    revocation_reader: RecordReader | None = None,
     registry: Registry | None = None,
+    internal_keys: InternalKeys | None = None,
     node_transport: AsyncBaseTransport | None = None,
     metrics: Metrics | None = None,
     tracer: Tracer | None = None,
@@ -60,11 +69,15 @@ def create_app(
 ) -> FastAPI:
     """The service; its lifespan connects to Kafka and, at the end, flushes and closes what it was given.
 
-    Without a ``registry`` pushes are refused. ``node_transport`` is how nodes are called; None: HTTP. ``metrics`` None:
+    Without a ``registry`` pushes are refused. ``node_transport`` is how nodes are called; None: HTTP. ``internal_keys``: what they
+    ask for. ``metrics`` None:
     the application's own. ``tracer`` makes the spans of what is published and pushed. Through ``record_writer``, its own then,
     it tells the console how it is, and that it answers at ``url``; None: nobody is told.
 
-    It listens at once; ``state.started`` is set when the first attempt to reach Kafka has ended, and from ``state.drain()`` on it
+    ``fetching`` keeps the keys of ``verifier`` up to date; None: they stay as they are.
+    Through ``revocation_reader``, its own then, it learns which tokens are good no longer; None: all of them stay good.
+
+    It listens at once; ``state.started`` is set when the first attempt to reach Kafka has ended and that is known, and from ``state.drain()`` on it
     says that it drains. Should its connecting break, it calls ``state.stop`` and leaves the error in ``state.failure``.
     """
     metrics = create_metrics("publisher") if metrics is None else metrics
@@ -85,7 +98,16 @@ def create_app(
         publish_timeout=settings.publish_timeout,
         close_timeout=settings.shutdown_timeout,
     )
-    access = Access(verifier, is_dev=settings.dev)
+    revocations = None
+    if revocation_reader is not None:
+        revocations = RevocationReader(
+            revocation_reader,
+            settings.revocations_topic,
+            poll_interval=settings.topic_poll_interval,
+            metrics=metrics,
+        )
+    verify = None if verifier is None else Verification(verifier, revocations, metrics).verify
+    access = Access(verify, is_dev=settings.dev)
     intake = Intake(
         Admission(max_bytes=settings.max_pending_bytes),
         max_bytes=settings.max_body_bytes,
@@ -99,7 +121,8 @@ def create_app(
         policy=Policy(request=requests, event=event_limits, is_dev=settings.dev),
         metrics=metrics,
     )
-    pusher = _pusher(settings, registry, node_transport, metrics)
+    beginning = Beginning(endpoints.begin, revocations)
+    pusher = _pusher(settings, registry, node_transport, metrics, internal_keys)
     pushes = PushEndpoint(
         source=_SOURCE,
         pusher=pusher,
@@ -123,13 +146,15 @@ def create_app(
                 rules=PUBLISHER,
                 metrics=metrics,
             ),
+            kept_fetched(fetching, partial(_connected, app)),
+            beginning.followed(partial(_connected, app)),
             serving(app),
         ):
             yield
 
     @asynccontextmanager
     async def serving(_app: FastAPI) -> AsyncIterator[None]:
-        connecting = ingest.start(endpoints.begin)
+        connecting = ingest.start(beginning.tried)
         connecting.add_done_callback(partial(_connected, app))
         try:
             yield
@@ -156,6 +181,7 @@ def create_app(
     app.include_router(endpoints.router())
     app.include_router(pushes.router())
     app.add_exception_handler(HTTPException, _http_problem)
+    app.add_exception_handler(ClientDisconnect, client_gone)
     app.add_exception_handler(Exception, _internal_problem)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way to extend it
     return app
@@ -171,10 +197,12 @@ def _pusher(
     registry: Registry | None,
     transport: AsyncBaseTransport | None,
     metrics: Metrics,
+    keys: InternalKeys | None,
 ) -> Pusher | None:
     if registry is None:
         return None
     nodes = AsyncClient(
+        headers=headers_of(keys),
         transport=transport,
         limits=Limits(max_connections=MAX_CALLS),
         timeout=settings.push_timeout,

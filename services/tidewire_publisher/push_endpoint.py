@@ -82,7 +82,7 @@ class PushEndpoint:
 
     async def _push(self, request: Request) -> Any:
         check_query(request.query_params)
-        identity = self._access.identify(request.headers.get("authorization"))
+        identity = await self._access.identify(request.headers.get("authorization"))
         pusher = self._checked_pusher()
         async with self._intake.taken(request, (JSON,)) as (_, body):
             arrived_at = time.perf_counter()

@@ -138,7 +138,8 @@ class Endpoints:
 
     async def _publish(self, stream: str, request: Request) -> _Outcomes:
         check_query(request.query_params)
-        check_may_publish(self._access.identify(request.headers.get("authorization")), stream)
+        identity = await self._access.identify(request.headers.get("authorization"))
+        check_may_publish(identity, stream)
         rules = self._rules_of(stream)
         async with self._intake.taken(request, MEDIA_TYPES) as (media_type, body):
             arrived_at = time.perf_counter()
@@ -151,7 +152,7 @@ class Endpoints:
 
     async def _publish_to_user(self, raw_path: bytes, request: Request) -> _Outcomes:
         check_query(request.query_params)
-        identity = self._access.identify(request.headers.get("authorization"))
+        identity = await self._access.identify(request.headers.get("authorization"))
         user = user_of(raw_path)
         check_may_reach(identity, user)
         async with self._intake.taken(request, (JSON,)) as (media_type, body):

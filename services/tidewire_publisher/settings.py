@@ -8,9 +8,12 @@ from pydantic_settings import SettingsConfigDict
 
 from tidewire.config.listening import is_loopback
 from tidewire.config.settings import ServiceSettings
+from tidewire.config.transport import TlsSettings, check_transport
 from tidewire.config.urls import is_http_url
+from tidewire.identity.settings import TokenSettings
 from tidewire.kafka.settings import KafkaSettings
 from tidewire.publishing import TARGETED_TOPIC
+from tidewire.revocation.records import REVOCATIONS
 
 __all__ = ["PREFIX", "PublisherSettings"]
 
@@ -25,12 +28,20 @@ class PublisherSettings(ServiceSettings):
     streams: Path
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8081, ge=0, le=65535)
+    tls: TlsSettings = TlsSettings()
+    trust_proxy_tls: bool = False
     kafka: KafkaSettings = KafkaSettings()
     targeted_topic: str = Field(
         default=TARGETED_TOPIC, max_length=249, pattern=r"^[A-Za-z0-9._-]+$"
     )
     registry_url: str | None = None
     token_key_file: Path | None = None
+    tokens: TokenSettings = TokenSettings()
+    internal_key_file: Path | None = None
+    revocations_topic: str = Field(
+        default=REVOCATIONS, max_length=249, pattern=r"^[A-Za-z0-9._-]+$"
+    )
+    topic_poll_interval: float = Field(default=10.0, gt=0, le=86_400)
     dev: bool = False
     ready_json: bool = False
     console: bool = False
@@ -52,11 +63,13 @@ class PublisherSettings(ServiceSettings):
                 f"{PREFIX}HOST: development mode accepts requests without a token, so it listens on "
                 f"loopback only (is {self.host!r}); set 127.0.0.1, or {PREFIX}DEV=false"
             )
-        if not self.dev and self.token_key_file is None:
+        self.tokens.check(self.token_key_file, PREFIX)
+        if not (self.dev or self.tokens.has_keys or self.token_key_file):
             raise ValueError(
                 f"{PREFIX}TOKEN_KEY_FILE: is not set; name the key that tokens are verified with, "
-                f"or set {PREFIX}DEV=true for development on this machine"
+                f"or those of an identity provider with {PREFIX}TOKENS__…, or set {PREFIX}DEV=true for development on this machine"
             )
+        check_transport(PREFIX, self.tls, trust_proxy_tls=self.trust_proxy_tls, dev=self.dev)
         if self.max_pending_bytes < self.max_body_bytes:
             raise ValueError(
                 f"{PREFIX}MAX_PENDING_BYTES: must be at least {PREFIX}MAX_BODY_BYTES "

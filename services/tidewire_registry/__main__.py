@@ -8,6 +8,7 @@ from tidewire.config.listening import bind, url_of
 from tidewire.config.settings import load_settings
 from tidewire.errors import TidewireError
 from tidewire.http.serving import serve
+from tidewire.identity.internal_keys import load_internal_keys
 from tidewire.kafka.ports import RecordWriter
 from tidewire.targeting.redis_urls import connect
 from tidewire.telemetry.logging import configure_logging, get_logger
@@ -27,6 +28,7 @@ def main() -> int:
     """Run the registry; returns the exit code."""
     try:
         settings = load_settings(RegistrySettings)
+        keys = load_internal_keys(settings.internal_key_file)
         store = _store(settings)
         sock = bind(settings.host, settings.port, f"{PREFIX}PORT")
     except TidewireError as e:
@@ -40,7 +42,11 @@ def main() -> int:
     with sock:
         serve(
             create_app(
-                settings, store=store, record_writer=_record_writer(settings), url=url_of(sock)
+                settings,
+                store=store,
+                keys=keys,
+                record_writer=_record_writer(settings),
+                url=url_of(sock),
             ),
             sock,
             shutdown_timeout=settings.shutdown_timeout,

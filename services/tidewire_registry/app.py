@@ -14,8 +14,10 @@ from tidewire import __version__
 from tidewire.config.explain import explain
 from tidewire.http.answers import problem_response
 from tidewire.http.health import Stage
+from tidewire.http.internal_guard import InternalGuard
 from tidewire.http.page_guard import PageGuard
 from tidewire.http.serving import end_with
+from tidewire.identity.internal_keys import InternalKeys
 from tidewire.ingest.errors import FieldProblem
 from tidewire.kafka.ports import RecordWriter
 from tidewire.system.reporting import reported
@@ -33,7 +35,7 @@ from .node_calls import NodeCalls
 from .openapi import openapi_of
 from .reporting import RegistryObserver
 from .routes import router_of
-from .settings import RegistrySettings
+from .settings import PREFIX, RegistrySettings
 from .stores.port import RegistryStore
 
 __all__ = ["create_app"]
@@ -45,6 +47,7 @@ def create_app(
     settings: RegistrySettings,
     *,
     store: RegistryStore,
+    keys: InternalKeys | None = None,
     node_transport: httpx.AsyncBaseTransport | None = None,
     record_writer: RecordWriter | None = None,
     url: str = "",
@@ -53,13 +56,13 @@ def create_app(
 
     It tells the console how it is through ``record_writer``, its own then, and that it answers at ``url``; None: nobody is told.
 
-    From ``state.drain()`` on it says that it drains. Should a task of its own end, it calls ``state.stop`` and leaves the error in
+    ``keys``: what it asks its callers for, and shows nodes; None: it asks for nothing. From ``state.drain()`` on it says that it drains. Should a task of its own end, it calls ``state.stop`` and leaves the error in
     ``state.failure``.
     """
     metrics = create_metrics("registry")
     instruments = Instruments(metrics, settings.slots)
     housekeeping = Housekeeping(store, instruments)
-    node_calls = NodeCalls(store, instruments, settings.node_timeout, node_transport)
+    node_calls = NodeCalls(store, instruments, settings.node_timeout, node_transport, keys=keys)
     endpoints = Endpoints(
         store,
         housekeeping=housekeeping,
@@ -109,6 +112,8 @@ def create_app(
         docs_url=None,  # the page would load its scripts from somebody else's network
         redoc_url=None,
     )
+    if keys is not None:
+        app.add_middleware(InternalGuard, keys=keys, setting=f"{PREFIX}INTERNAL_KEY_FILE")
     app.add_middleware(PageGuard)
     app.state.stop = None
     app.state.failure = None

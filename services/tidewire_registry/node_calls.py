@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from tidewire.identity.internal_keys import InternalKeys, headers_of
 from tidewire.protocol.codes import CloseCode
 from tidewire.targeting.errors import StoreUnavailableError
 from tidewire.targeting.registry import Evicted, Place
@@ -28,7 +29,10 @@ _MOST_ERROR_LETTERS: Final = 200
 
 
 class NodeCalls:
-    """``timeout``: seconds for one call. What nodes are told in the background is tried three times."""
+    """``timeout``: seconds for one call. What nodes are told in the background is tried three times.
+
+    ``keys``: what nodes ask for.
+    """
 
     def __init__(
         self,
@@ -36,11 +40,18 @@ class NodeCalls:
         instruments: Instruments,
         timeout: float,
         transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        keys: InternalKeys | None = None,
     ) -> None:
         self._store = store
         self._instruments = instruments
         self._timeout = timeout
-        self._client = httpx.AsyncClient(timeout=timeout, trust_env=False, transport=transport)
+        self._client = httpx.AsyncClient(
+            headers=headers_of(keys),
+            timeout=timeout,
+            trust_env=False,
+            transport=transport,
+        )
         self._pending: set[asyncio.Task[None]] = set()
 
     async def disconnect(self, user: str, places: Iterable[Place]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ __all__ = ["body_of", "openapi_of", "responses_of"]
 
 _REFUSALS = {
     400: "The body is not JSON",
-    404: "There is no such node",
+    404: "There is no such node, or nobody can have this name",
     408: "The body did not arrive in time",
     413: "The body or the batch is too large",
     422: "A field cannot be used; `errors` names it",

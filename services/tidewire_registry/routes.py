@@ -67,7 +67,7 @@ def router_of(endpoints: Endpoints) -> APIRouter:
         status_code=204,
         response_class=Response,
         summary="Give the slot back; the node's sessions end",
-        responses=responses_of(),
+        responses=responses_of(422),
     )
     add(
         "/v1/nodes/{node}/sessions",
@@ -101,7 +101,7 @@ def router_of(endpoints: Endpoints) -> APIRouter:
         methods=["POST"],
         summary="End every connection of a user",
         response_model=Disconnected,
-        responses=responses_of(422),
+        responses=responses_of(404, 422),
     )
     add(
         "/v1/users/{user:path}",
@@ -109,7 +109,7 @@ def router_of(endpoints: Endpoints) -> APIRouter:
         methods=["GET"],
         summary="Every connection that is written down for a user",
         response_model=UserView,
-        responses=responses_of(422),
+        responses=responses_of(404, 422),
     )
     router.include_router(health_router(lambda: endpoints.stage))
     add("/metrics", endpoints.metrics, methods=["GET"], include_in_schema=False)

@@ -1,11 +1,12 @@
 """The registry's settings: ``TIDEWIRE_REGISTRY__…``."""
 
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from tidewire.config.listening import is_loopback
+from tidewire.config.listening import check_internal, is_loopback
 from tidewire.config.settings import ServiceSettings
 from tidewire.kafka.settings import KafkaSettings
 
@@ -26,6 +27,7 @@ class RegistrySettings(ServiceSettings):
 
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8082, ge=0, le=65535)
+    internal_key_file: Path | None = None
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", min_length=1)
     slots: int = Field(default=_DEFAULTS.slots, ge=1, le=10_000)
     lease: float = Field(default=_DEFAULTS.lease_ms / 1000, ge=0.1, le=600)
@@ -48,6 +50,7 @@ class RegistrySettings(ServiceSettings):
                 f"{PREFIX}HOST: development mode listens on loopback only (is {self.host!r}); "
                 f"set 127.0.0.1, or {PREFIX}DEV=false"
             )
+        check_internal(self.host, self.internal_key_file, PREFIX, "HOST")
         return self
 
     @property

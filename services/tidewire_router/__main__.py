@@ -9,6 +9,7 @@ import uvloop
 from tidewire.config.listening import bind, url_of
 from tidewire.config.settings import load_settings
 from tidewire.errors import TidewireError
+from tidewire.identity.internal_keys import InternalKeys, headers_of, load_internal_keys
 from tidewire.kafka.aiokafka_clients import AiokafkaWriter
 from tidewire.kafka.aiokafka_group import AiokafkaGroupReader
 from tidewire.kafka.confluent_clients import ConfluentAdmin
@@ -46,6 +47,7 @@ def main() -> int:
     metrics = create_metrics("router")
     try:
         settings = load_settings(RouterSettings)
+        keys = load_internal_keys(settings.internal_key_file)
         open_mailboxes = mailboxes_at(
             settings.redis_url, settings.mailbox_limits, replicas=settings.mailbox_replicas
         )
@@ -58,7 +60,7 @@ def main() -> int:
     configure_logging("router", dev=settings.dev, level=settings.log_level)
     with internal:
         try:
-            uvloop.run(_route(settings, open_mailboxes, internal, metrics, tracing))
+            uvloop.run(_route(settings, open_mailboxes, internal, metrics, tracing, keys=keys))
         except PartitionsChangedError as error:
             return _told(error, _UNUSABLE)
         except TidewireError as error:
@@ -90,18 +92,20 @@ async def _route(
     internal: socket.socket,
     metrics: Metrics,
     tracing: Tracing | None,
+    *,
+    keys: InternalKeys | None,
 ) -> None:
     kafka = settings.named_kafka
     parts = RouterParts(
         reader=AiokafkaGroupReader(kafka, settings.targeted_topic, settings.membership),
         writer=AiokafkaWriter(kafka),
-        registry=HttpRegistry(settings.registry_url),
+        registry=HttpRegistry(settings.registry_url, headers=headers_of(keys)),
         make_admin=lambda: ConfluentAdmin(kafka),
         open_mailboxes=open_mailboxes,
         traces=_message_traces(settings, tracing, metrics),
     )
     router = Router(settings, parts, Instruments(metrics))
-    app = create_app(lambda: router.stage, metrics)
+    app = create_app(lambda: router.stage, metrics, keys)
     async with reported(
         "router",
         settings.instance_id,

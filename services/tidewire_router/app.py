@@ -6,13 +6,22 @@ from fastapi import FastAPI, Request, Response
 
 from tidewire import __version__
 from tidewire.http.health import Stage, health_router
+from tidewire.http.internal_guard import InternalGuard
+from tidewire.identity.internal_keys import InternalKeys
 from tidewire.telemetry.metrics import Metrics
+
+from .settings import PREFIX
 
 __all__ = ["create_app"]
 
 
-def create_app(stage: Callable[[], Stage], metrics: Metrics) -> FastAPI:
-    """``stage``: of the router, which has started once it has found its topic, its mailboxes and its group."""
+def create_app(
+    stage: Callable[[], Stage], metrics: Metrics, keys: InternalKeys | None = None
+) -> FastAPI:
+    """``stage``: of the router, which has started once it has found its topic, its mailboxes and its group.
+
+    ``keys``: what is asked for beside health and metrics; None: nothing is.
+    """
     app = FastAPI(
         title="Tidewire router",
         summary="Health and metrics of a router",
@@ -21,6 +30,8 @@ def create_app(stage: Callable[[], Stage], metrics: Metrics) -> FastAPI:
         redoc_url=None,
     )
 
+    if keys is not None:
+        app.add_middleware(InternalGuard, keys=keys, setting=f"{PREFIX}INTERNAL_KEY_FILE")
     app.include_router(health_router(stage))
 
     @app.get("/metrics", include_in_schema=False)

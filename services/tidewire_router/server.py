@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from tidewire import __version__
 from tidewire.config.listening import url_of
+from tidewire.http.bounded_head import BoundedHead
 from tidewire.telemetry.logging import get_logger
 
 from .router import Router
@@ -40,12 +41,13 @@ async def serve(
     server = _Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=BoundedHead,
             ws="none",
             lifespan="off",
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,  # anybody may write them
             timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
         )
     )

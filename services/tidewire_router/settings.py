@@ -1,10 +1,12 @@
 """The router's settings: ``TIDEWIRE_ROUTER__…``."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from tidewire.config.listening import check_internal
 from tidewire.config.settings import ServiceSettings
 from tidewire.kafka.groups import GroupMembership
 from tidewire.kafka.settings import KafkaSettings
@@ -47,10 +49,16 @@ class RouterSettings(ServiceSettings):
     trace_limit: int = Field(default=100, ge=1)
     internal_host: str = Field(default="127.0.0.1", min_length=1)
     internal_port: int = Field(default=8083, ge=0, le=65535)
+    internal_key_file: Path | None = None
     ready_json: bool = False
     console: bool = False
     dev: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        check_internal(self.internal_host, self.internal_key_file, PREFIX, "INTERNAL_HOST")
+        return self
 
     @property
     def named_kafka(self) -> KafkaSettings:

@@ -10,13 +10,13 @@ from typing import Any
 
 import websockets
 
-from harness.gateway import PATIENCE, FrameClient, Gateway, running_gateway
+from harness.gateway import PATIENCE, FrameClient, Gateway, gateway_settings, running_gateway
 from tidewire.kafka.memory import MemoryBroker
 from tidewire.system.streams import system_streams
 from tidewire.topics.plan import spec_of
-from tidewire_gateway.app import Clients, create_internal_app
+from tidewire_gateway.app import Clients
+from tidewire_gateway.internal_app import create_internal_app
 from tidewire_gateway.server import Server, internal_config
-from tidewire_gateway.settings import GatewaySettings
 
 __all__ = ["ConsoleGateway", "console_clients", "console_gateway", "make_system_topics"]
 
@@ -55,7 +55,7 @@ async def console_gateway(
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     async with running_gateway(streams, clients, limits, console=True, **options) as gateway:
-        settings = GatewaySettings(streams=streams, console=True)
+        settings = gateway_settings(streams, console=True)
         app = create_internal_app(gateway.app)
         started = asyncio.Event()
         server = Server(internal_config(app, settings), started.set)

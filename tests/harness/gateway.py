@@ -16,6 +16,8 @@ from websockets.asyncio.client import ClientConnection
 
 from harness.certificate import Certificate
 from harness.leaks import CANARY
+from harness.one_address import LIFTED
+from tidewire.config.transport import TlsSettings
 from tidewire.kafka.memory import MemoryBroker
 from tidewire.kafka.records import NewRecord, RecordPosition, TopicPartition, TopicSpec
 from tidewire.protocol.codes import SUBPROTOCOL
@@ -24,7 +26,14 @@ from tidewire_gateway.node import Node
 from tidewire_gateway.server import Server, public_config
 from tidewire_gateway.settings import GatewaySettings, LimitSettings
 
-__all__ = ["FrameClient", "Gateway", "MemoryTopics", "running_gateway", "write_streams"]
+__all__ = [
+    "FrameClient",
+    "Gateway",
+    "MemoryTopics",
+    "gateway_settings",
+    "running_gateway",
+    "write_streams",
+]
 
 PATIENCE = 10.0
 
@@ -158,6 +167,23 @@ def write_streams(folder: Path, streams: Mapping[str, Mapping[str, Any]]) -> Pat
     return path
 
 
+def gateway_settings(
+    streams: Path,
+    certificate: Certificate | None = None,
+    tls_reload_interval: float = 10.0,
+    **options: Any,
+) -> GatewaySettings:
+    """Of a node that speaks TLS, or else plain text as behind a proxy that does."""
+    if certificate is None:
+        return GatewaySettings(streams=streams, trust_proxy_tls=True, **options)
+    tls = TlsSettings(
+        certificate_file=certificate.certificate,
+        key_file=certificate.key,
+        reload_interval=tls_reload_interval,
+    )
+    return GatewaySettings(streams=streams, tls=tls, **options)
+
+
 @contextlib.asynccontextmanager
 async def running_gateway(
     streams: Path,
@@ -166,15 +192,17 @@ async def running_gateway(
     certificate: Certificate | None = None,
     **options: Any,
 ) -> AsyncIterator[Gateway]:
-    """A node on a free port, ended when the block is left; with a ``certificate`` it speaks TLS."""
-    settings = GatewaySettings(streams=streams, limits=LimitSettings(**(limits or {})), **options)
+    """A node on a free port, ended when the block is left; with a ``certificate`` it speaks TLS.
+
+    Of the limits, those that would meet all clients here are lifted (`harness.one_address`), unless ``limits`` names them.
+    """
+    settings = gateway_settings(
+        streams, certificate, limits=LimitSettings(**{**LIFTED, **(limits or {})}), **options
+    )
     app = await asyncio.to_thread(create_app, settings, clients)
     listener = socket.create_server(("127.0.0.1", 0))
     started = asyncio.Event()
-    config = public_config(app, settings)
-    if certificate is not None:
-        config.ssl_certfile, config.ssl_keyfile = certificate.certificate, str(certificate.key)
-    server = Server(config, started.set)
+    server = Server(public_config(app, settings), started.set)
     gateway = Gateway(app, server, listener.getsockname()[1])
     if certificate is not None:
         gateway.http = gateway.http.replace("http:", "https:")

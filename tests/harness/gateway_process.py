@@ -13,6 +13,7 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
+from harness.one_address import LIFTED_VARIABLES
 from harness.ports import LOOPBACK, free_port
 from harness.processes import is_gone
 from harness.waiting import wait_until
@@ -41,10 +42,13 @@ class GatewayProcess:
 
 
 def gateway_environment(streams: Path, **variables: str) -> dict[str, str]:
-    """Settings under their names without prefix; a free port, and a broker that is away."""
+    """Settings under their names without prefix; a free port, and a broker that is away. Without TLS, as behind a proxy."""
     own = {k: v for k, v in os.environ.items() if not k.startswith("TIDEWIRE_")}
     away = f"{LOOPBACK}:{free_port()}"
-    settings = {"STREAMS": str(streams), "PORT": "0", "KAFKA__BOOTSTRAP": away, **variables}
+    settings = {"STREAMS": str(streams), "PORT": "0", "KAFKA__BOOTSTRAP": away, **LIFTED_VARIABLES}
+    if "TLS__CERTIFICATE_FILE" not in variables:
+        settings["TRUST_PROXY_TLS"] = "true"
+    settings |= variables
     return own | {f"TIDEWIRE_GATEWAY__{name}": text for name, text in settings.items()}
 
 

@@ -90,35 +90,40 @@ class RedisProcess:
 
 @contextlib.contextmanager
 def redis_process(
-    folder: Path, *options: str, tls: Certificate | None = None
+    folder: Path, *options: str, tls: Certificate | None = None, clients: Path | None = None
 ) -> Iterator[RedisProcess]:
-    """A redis-server that is on."""
-    process = _first_that_starts(folder, options, tls)
+    """A redis-server that is on. Over TLS it wants certificates of clients from the authority ``clients``, if there is one."""
+    process = _first_that_starts(folder, [*options, *_tls_options(tls, clients)])
     try:
         yield process
     finally:
         process.off()
 
 
-def _first_that_starts(
-    folder: Path, options: Sequence[str], tls: Certificate | None
-) -> RedisProcess:
+def _tls_options(tls: Certificate | None, clients: Path | None) -> list[str]:
+    if tls is None:
+        return []
+    files = ["--tls-cert-file", str(tls.certificate), "--tls-key-file", str(tls.key)]
+    if clients is None:
+        return [*files, "--tls-auth-clients", "no"]
+    return [*files, "--tls-ca-cert-file", str(clients)]
+
+
+def _first_that_starts(folder: Path, options: Sequence[str]) -> RedisProcess:
     """A free port may be taken before the server has it."""
     for _ in range(ATTEMPTS - 1):
         try:
-            return _started(folder, options, tls)
+            return _started(folder, options)
         except ChildFailedError as error:
             if not any("in use" in line for line in error.last_lines):
                 raise
-    return _started(folder, options, tls)
+    return _started(folder, options)
 
 
-def _started(folder: Path, options: Sequence[str], tls: Certificate | None) -> RedisProcess:
+def _started(folder: Path, options: Sequence[str]) -> RedisProcess:
     process = RedisProcess(folder, options=options)
-    if tls is not None:
-        files = ["--tls-cert-file", str(tls.certificate), "--tls-key-file", str(tls.key)]
-        ports = ["--port", "0", "--tls-port", str(process.port), "--tls-auth-clients", "no"]
-        process.options = [*options, *ports, *files]
+    if "--tls-cert-file" in options:
+        process.options = [*options, "--port", "0", "--tls-port", str(process.port)]
     process.on()
     return process
 

@@ -87,6 +87,7 @@ class Services:
         self.registry_url = f"http://{LOOPBACK}:{free_port()}"
         names = (STREAM, "targeted", "inbox", "dlq", "group")
         self.stream, self.targeted, self.inbox, self.dlq, self.group = map(unique, names)
+        self.revocations = unique("revocations")
         self._settings = settings
         self._processes: list[Process] = []
         self._key_file = folder / "token.key"
@@ -101,6 +102,7 @@ class Services:
             (self.targeted, PARTITIONS),
             (self.inbox, SLOTS),
             (self.dlq, 1),
+            (self.revocations, 1),
         ):
             topics.create(name, partitions)
 
@@ -154,6 +156,8 @@ class Services:
             "STREAMS": str(self.folder / "streams.yaml"),
             "PORT": "0",
             "TOKEN_KEY_FILE": str(self._key_file),
+            "REVOCATIONS_TOPIC": self.revocations,
+            "TRUST_PROXY_TLS": "true",
         }
         if name == "registry":
             port = self.registry_url.rpartition(":")[2]

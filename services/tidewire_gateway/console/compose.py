@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from tidewire.config.streams import Stream
 from tidewire.http.page_guard import host_of_url
+from tidewire.identity.internal_keys import InternalKeys
 from tidewire.kafka.ports import RecordWriter
 from tidewire.system.ending import end_task, tell_fault
 from tidewire.system.records import Process
@@ -22,6 +23,7 @@ from ..instruments import Instruments
 from ..node import Node
 from ..settings import GatewaySettings
 from ..traces import EventTraces
+from .door import Door, read_page
 from .entrance import make_operators_route
 from .flows import FlowLog
 from .follow_routes import Follows, make_follow_router
@@ -51,6 +53,7 @@ class Console:
         flows = metrics.counters("flows_total", "outcome")
         self.flows = FlowLog(self._writer, lambda outcome: flows[outcome].inc())
         self._mounts = page_mounts()
+        self._login_page = read_page()
         self._apart = Instruments(create_metrics("gateway"))
         self.operators: Operators | None = None
         self.follows: Follows | None = None
@@ -61,6 +64,10 @@ class Console:
     def lost(self) -> int:
         """Records and flows that Kafka did not take."""
         return self._writer.lost
+
+    def guard(self, internal: FastAPI, keys: InternalKeys, setting: str) -> None:
+        """Have the internal port ask for a key, operators' browsers by a page."""
+        internal.add_middleware(Door, keys=keys, setting=setting, page=self._login_page)
 
     def serve_on(self, internal: FastAPI) -> None:
         """Add what operators use to the application of the internal port."""

@@ -18,9 +18,9 @@ from tidewire.ingest.errors import FieldProblem
 
 from .following import LONGEST, MOST_FOLLOWED, Entity, Following
 
-__all__ = ["Follows", "make_follow_router"]
+__all__ = ["PATH", "Follows", "make_follow_router"]
 
-_PATH: Final = "/v1/flows/follow"
+PATH: Final = "/v1/flows/follow"
 _MOST_BODY: Final = 16 * 1024
 _MEDIA_TYPE: Final = "application/json"
 
@@ -46,7 +46,7 @@ _TOO_MANY: Final = Problem(
     "too-many-followed",
     HTTPStatus.CONFLICT,
     "As many entities are followed as may be",
-    f"{MOST_FOLLOWED} are the most at a time: end one (DELETE {_PATH}), or wait until one is over",
+    f"{MOST_FOLLOWED} are the most at a time: end one (DELETE {PATH}), or wait until one is over",
 )
 _NOT_JSON: Final = Problem(
     "unsupported-media-type",
@@ -156,7 +156,7 @@ def make_follow_router(follows_of: Callable[[], Follows | None]) -> APIRouter:
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     router.add_api_route(
-        _PATH,
+        PATH,
         follow,
         methods=["POST"],
         summary="Follow an entity's events for a while, whatever its producer says",
@@ -165,7 +165,7 @@ def make_follow_router(follows_of: Callable[[], Follows | None]) -> APIRouter:
         responses=_RESPONSES | {409: {"description": _TOO_MANY.title}},
     )
     router.add_api_route(
-        _PATH,
+        PATH,
         end,
         methods=["DELETE"],
         status_code=HTTPStatus.NO_CONTENT,

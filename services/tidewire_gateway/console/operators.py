@@ -52,6 +52,9 @@ class Operators:
         """An operator, with any token or none."""
         return OPERATOR
 
+    def claim(self, connection: "Connection", user: str) -> bool:
+        return True
+
     def opened(self, connection: "Connection") -> None:
         self.connections.add(connection)
 

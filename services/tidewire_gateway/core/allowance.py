@@ -14,12 +14,12 @@ class Allowance:
         self._left = self._capacity + extra
         self._seen_at = now
 
-    def take(self, now: float) -> float:
-        """Use one; returns 0, or after how many seconds there will be one again."""
+    def take(self, now: float, count: int = 1) -> float:
+        """Use ``count``, or none; returns 0, or after how many seconds there will be so many again."""
         refilled = min(self._capacity, self._left + (now - self._seen_at) * self._rate)
         self._left = max(self._left, refilled)
         self._seen_at = now
-        if self._left >= 1:
-            self._left -= 1
+        if self._left >= count:
+            self._left -= count
             return 0.0
-        return (1 - self._left) / self._rate
+        return (count - self._left) / self._rate

@@ -39,9 +39,6 @@ class Announcements:
             self._told.discard(connection)
             self._to_disconnect[connection] = session.user
 
-    def session_of(self, connection: str) -> Session | None:
-        return self._sessions.get(connection)
-
     @property
     def has_news(self) -> bool:
         return bool(self._to_connect or self._to_disconnect)

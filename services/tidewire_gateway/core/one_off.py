@@ -8,7 +8,7 @@ from hashlib import sha256
 import orjson
 
 from tidewire.config.streams import Stream
-from tidewire.identity.tokens import Identity
+from tidewire.identity.claims import Identity
 from tidewire.protocol.channels import Channel
 from tidewire.protocol.codes import Mode
 from tidewire.protocol.frames import Subscribe

@@ -4,13 +4,14 @@ from http import HTTPStatus
 
 from tidewire.http.bearer import token_missing
 from tidewire.http.problems import Problem
-from tidewire.identity.tokens import Identity
+from tidewire.identity.claims import Identity
 from tidewire.protocol.codes import ErrorCode
 from tidewire.protocol.errors import ProtocolError
 
 __all__ = [
     "BAD_REQUEST",
     "UNAUTHORIZED",
+    "UNAVAILABLE",
     "method_not_allowed",
     "overloaded",
     "refused",
@@ -18,6 +19,7 @@ __all__ = [
 ]
 
 UNAUTHORIZED = "unauthorized"
+UNAVAILABLE = "unavailable"
 BAD_REQUEST = "bad_request"
 _UNREADABLE_RETRY_AFTER = 2
 _OVERLOADED_RETRY_AFTER = 1
@@ -61,7 +63,7 @@ def unreadable(name: str, timeout: float) -> Problem:
         "The channel cannot be read now",
         f"the partitions of {name} could not be read within {timeout:g} s; try again later",
         headers={"Retry-After": str(_UNREADABLE_RETRY_AFTER)},
-        outcome="unavailable",
+        outcome=UNAVAILABLE,
     )
 
 

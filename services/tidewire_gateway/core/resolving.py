@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from tidewire.config.streams import Stream, is_reserved
+from tidewire.identity.claims import Identity
 from tidewire.identity.rights import Action
-from tidewire.identity.tokens import Identity
 from tidewire.kafka.partitioning import partition_of
 from tidewire.protocol.channels import Channel, parse_channel
 from tidewire.protocol.codes import ErrorCode
@@ -13,8 +13,9 @@ from tidewire.protocol.frames import Subscribe
 
 from .feeds import FeedKey, Topology
 from .intervals import grant_interval_ms
+from .limits import Limit, LimitError, Limits
 
-__all__ = ["Operator", "channel_partitions", "may_read", "resolve"]
+__all__ = ["Operator", "channel_partitions", "check_channel", "may_read", "resolve"]
 
 
 class Operator(Identity):
@@ -47,6 +48,13 @@ def resolve(
             request, ErrorCode.UNSUPPORTED, f"stream {channel.stream} allows mode {allowed}"
         )
     return FeedKey(channel, mode, grant_interval_ms(request.interval_ms, stream.min_interval_ms))
+
+
+def check_channel(name: str, limits: Limits, request_id: int | None = None) -> None:
+    """Raises ``LimitError`` for a name that is longer than this node has them."""
+    if len(name) > limits.max_channel:
+        message = f"a channel's name has {limits.max_channel} characters here at the most"
+        raise LimitError(Limit.CHANNEL, ErrorCode.BAD_REQUEST, message, request_id=request_id)
 
 
 def channel_partitions(channel: Channel, topology: Topology) -> tuple[int, ...]:

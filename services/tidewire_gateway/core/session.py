@@ -20,7 +20,7 @@ from tidewire.protocol.frames import (
 )
 
 from .allowance import Allowance
-from .limits import Limits
+from .limits import Limit, LimitError, Limits
 
 __all__ = [
     "Action",
@@ -43,10 +43,11 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """End the connection with a close frame."""
+    """End the connection with a close frame; ``limit`` is the one that is passed, if it is one."""
 
     code: CloseCode
     reason: str
+    limit: Limit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,9 @@ class Session:
         "_allowance",
         "_bad_frames",
         "_expires_at",
+        "_frames",
+        "_held",
+        "_held_bytes",
         "_hello_by",
         "_limits",
         "_move_by",
@@ -109,14 +113,30 @@ class Session:
             extra=limits.subscriptions_per_connection,
         )
         self._refusals = Allowance(limits.refusals, limits.messages_in_window, now)
+        self._frames = Allowance(limits.frames_in, limits.messages_in_window, now)
         self._hello_by = now + limits.hello_timeout
         self._age_at = now + age
         self._move_by: float | None = None
         self._expires_at: float | None = None
         self._bad_frames = 0
+        self._held: list[ClientMessage | ProtocolError] = []
+        self._held_bytes = 0
+
+    def may_send_frames(self, count: int, now: float) -> bool:
+        """Whether a client may send so many more, of whatever kind: pings, pongs and fragments are no messages."""
+        return not self._frames.take(now, count)
 
     def receive_text(self, data: bytes, now: float) -> Iterator[Action]:
-        """The actions that a text frame asks for; to be carried out as they come."""
+        """The actions that a text frame asks for; to be carried out as they come.
+
+        While it is not known yet whether the credentials of `hello` are good, messages are held, as many bytes of them as a
+        frame may have; `release` gives what they ask for.
+        """
+        if self.state is SessionState.AUTHENTICATING:
+            self._held_bytes += len(data)
+            if self._held_bytes > self._limits.max_frame_in:
+                yield self._close(CloseCode.OVERLOADED, "too much was sent before the welcome")
+                return
         try:
             messages = decode_frame(data)
         except ProtocolError as fault:
@@ -124,7 +144,8 @@ class Session:
             return
         if len(messages) > self._limits.messages_per_frame:
             yield from self._bad_frame(
-                ProtocolError(
+                LimitError(
+                    Limit.MESSAGES_PER_FRAME,
                     ErrorCode.BAD_REQUEST,
                     f"{self._limits.messages_per_frame} messages in a frame are the most",
                 )
@@ -146,12 +167,21 @@ class Session:
         self.state = SessionState.ACTIVE
         self._expires_at = expires_at
 
+    def release(self, now: float) -> Iterator[Action]:
+        """The actions that messages behind `hello` ask for, once it was accepted."""
+        held, self._held = self._held, []
+        for message in held:
+            if self.state is SessionState.CLOSED:
+                return
+            yield from self._on_message(message, now)
+
     def wait_for_hello(self, now: float) -> None:
         """Nobody looked at what the client sent in time: it has the whole time again."""
         self._hello_by = now + self._limits.hello_timeout
 
     def closed(self) -> None:
         self.state = SessionState.CLOSED
+        self._held.clear()
 
     def next_deadline(self) -> tuple[float, Deadline]:
         """What becomes due first, and when; nothing once the session is closed."""
@@ -195,7 +225,9 @@ class Session:
             yield self._close(CloseCode.BAD_REQUEST, "repeated frames that are not the protocol")
 
     def _on_message(self, message: ClientMessage | ProtocolError, now: float) -> Iterator[Action]:
-        if self.state is SessionState.ACTIVE and (wait := self._allowance.take(now)):
+        if self.state is SessionState.AUTHENTICATING:
+            self._held.append(message)
+        elif self.state is SessionState.ACTIVE and (wait := self._allowance.take(now)):
             request_id = message.request_id if isinstance(message, ProtocolError) else message.id
             yield from self._refuse(_rate_limited(request_id, wait), now)
         elif isinstance(message, ProtocolError):
@@ -231,17 +263,19 @@ class Session:
     def _refuse(self, fault: ProtocolError, now: float) -> Iterator[Action]:
         """Answer a fault; who goes on in spite of many answers is no client of this protocol."""
         if self._refusals.take(now):
-            yield self._close(CloseCode.BAD_REQUEST, "too many requests that had to be refused")
+            reason = "too many requests that had to be refused"
+            yield self._close(CloseCode.BAD_REQUEST, reason, Limit.REFUSALS)
         else:
             yield Refuse(fault)
 
-    def _close(self, code: CloseCode, reason: str) -> Close:
+    def _close(self, code: CloseCode, reason: str, limit: Limit | None = None) -> Close:
         self.state = SessionState.CLOSED
-        return Close(code, reason)
+        return Close(code, reason, limit)
 
 
 def _rate_limited(request_id: int | None, wait: float) -> ProtocolError:
-    return ProtocolError(
+    return LimitError(
+        Limit.MESSAGES,
         ErrorCode.RATE_LIMITED,
         "too many messages; wait before the next",
         request_id=request_id,

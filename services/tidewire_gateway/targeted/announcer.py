@@ -64,10 +64,6 @@ class Announcer:
         if self._announcements.has_news:
             self._news.set()
 
-    def session_of(self, connection: str) -> Session | None:
-        """What was announced of a connection, or is about to be."""
-        return self._announcements.session_of(connection)
-
     @property
     def known(self) -> int:
         """Connections that the registry has."""

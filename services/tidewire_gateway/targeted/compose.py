@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from tidewire.identity.internal_keys import InternalKeys, headers_of
 from tidewire.kafka.ports import RecordReader
 from tidewire.targeting.mailboxes import MailboxLimits
 from tidewire.targeting.mailboxes_redis import RedisMailboxes
@@ -19,13 +20,16 @@ _MARGIN = 1.0
 
 
 def targeted_parts(
-    settings: TargetedSettings, internal_url: str, make_reader: Callable[[], RecordReader]
+    settings: TargetedSettings,
+    internal_url: str,
+    make_reader: Callable[[], RecordReader],
+    keys: InternalKeys | None,
 ) -> TargetedParts:
-    """Connects lazily. Raises ``ConfigError`` for a URL that cannot be used."""
+    """Connects lazily; ``keys``: what the registry asks for. Raises ``ConfigError`` for a URL that cannot be used."""
     assert settings.registry_url is not None
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
-    registry = HttpRegistry(settings.registry_url)
+    registry = HttpRegistry(settings.registry_url, headers=headers_of(keys))
 
     async def close() -> None:
         await registry.close()

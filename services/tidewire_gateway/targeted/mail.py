@@ -191,19 +191,6 @@ class Mail:
         )
         client.write(text_frame(reply))
 
-    def rights_changed(self, client: MailClient) -> None:
-        """The connection speaks for somebody else, or for nobody: `@me` of before ends."""
-        subscription = client.mail
-        if subscription is None:
-            return
-        if client.identity is None or client.identity.user != subscription.user:
-            self._end(subscription)
-            reason = "the new token is another user's"
-            end = encode_unsubscribed(
-                None, sub=subscription.sub, code=ErrorCode.FORBIDDEN, reason=reason
-            )
-            client.write(text_frame(end))
-
     def drop(self, client: MailClient) -> None:
         """The connection has ended."""
         if client.mail is not None:

@@ -163,12 +163,9 @@ class Targeted:
             self._announcer.connected(Session(identity.user, connection.id, since_ms, device))
 
     def rights_changed(self, connection: "Connection") -> None:
-        """The connection has another token, which may be another user's."""
-        self.mail.rights_changed(connection)
-        identity, session = connection.identity, self._announcer.session_of(connection.id)
-        if session is None or identity is None or identity.user != session.user:
-            self._forget(connection)
-            self.welcomed(connection, None if session is None else session.device)
+        """The connection has another token: one of its user, or the first of a connection that was nobody's."""
+        if connection.id not in self._connections:
+            self.welcomed(connection, None)
 
     def closed(self, connection: "Connection") -> None:
         """The connection is about to end, or has; may be told more than once."""

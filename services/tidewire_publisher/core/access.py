@@ -1,37 +1,41 @@
-"""Who may publish (pure, but for the token's clock)."""
+"""Who may publish (pure, but for what the verification of a token needs)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from tidewire.http.bearer import bearer_token, token_missing, token_refused
+from tidewire.http.bearer import bearer_token, token_missing, token_refused, token_undecided
 from tidewire.http.problems import Problem, ProblemError
-from tidewire.identity.errors import IdentityError
+from tidewire.identity.claims import Identity
+from tidewire.identity.errors import IdentityError, UndecidedError
 from tidewire.identity.rights import Action
-from tidewire.identity.tokens import Identity, TokenVerifier
+from tidewire.identity.verifying import verified
 
 __all__ = ["Access", "check_may_publish", "check_may_reach"]
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """``verifier`` None: nobody can be told apart, which only development mode allows."""
+    """``verify`` None: nobody can be told apart, which only development mode allows; it raises ``IdentityError``."""
 
-    verifier: TokenVerifier | None
+    verify: Callable[[str], Identity] | None
     is_dev: bool
 
-    def identify(self, authorization: str | None) -> Identity | None:
-        """Whom a request's token speaks for; raises ``ProblemError`` (401).
+    async def identify(self, authorization: str | None) -> Identity | None:
+        """Whom a request's token speaks for; raises ``ProblemError`` (401; 503 while nobody can tell).
 
         None may do anything: in development mode that is a request without a token, but none with a
         token that is not good.
         """
-        if self.verifier is None or (authorization is None and self.is_dev):
+        if self.verify is None or (authorization is None and self.is_dev):
             return None
         token = bearer_token(authorization)
         if token is None:
             raise ProblemError(token_missing("send `Authorization: Bearer <token>`"))
         try:
-            return self.verifier.verify(token)
+            return await verified(self.verify, token)
+        except UndecidedError as e:
+            raise ProblemError(token_undecided(e)) from None
         except IdentityError as e:
             raise ProblemError(token_refused(e)) from None
 

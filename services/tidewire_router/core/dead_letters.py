@@ -11,14 +11,15 @@ __all__ = ["PARTITION", "UNDECODABLE", "dead_letter_record", "undecodable", "wit
 PARTITION: Final = 0
 UNDECODABLE: Final = "undecodable"
 _OMITTED: Final = "tidewire-dlq-value-omitted"
+_NOTHING: Final = b""
+"""Not every client writes a record that has neither key nor value."""
 
 
 def dead_letter_record(letter: DeadLetter, topic: str) -> NewRecord:
-    """Key, value and headers as they came, behind headers that say where from and why."""
+    """Key, value and headers as they came, behind headers that say where from and why; an empty value where there is neither."""
     record = letter.record
-    return NewRecord(
-        topic, PARTITION, record.key, record.value, [*_provenance(letter), *record.headers]
-    )
+    value = _NOTHING if record.key is None and record.value is None else record.value
+    return NewRecord(topic, PARTITION, record.key, value, [*_provenance(letter), *record.headers])
 
 
 def undecodable(where: RecordPosition) -> DeadLetter:
@@ -31,7 +32,7 @@ def without_value(record: NewRecord) -> NewRecord:
     """A dead letter that is too large for its topic, cut to what says where it stands."""
     size = len(record.value or b"")
     own = [header for header in record.headers if header[0].startswith("tidewire-dlq-")]
-    return record._replace(key=None, value=None, headers=[*own, (_OMITTED, b"%d" % size)])
+    return record._replace(key=None, value=_NOTHING, headers=[*own, (_OMITTED, b"%d" % size)])
 
 
 def _provenance(letter: DeadLetter) -> list[Header]:

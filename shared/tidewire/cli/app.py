@@ -14,6 +14,7 @@ from . import (
     gateway,
     nodes,
     publish,
+    revoke,
     services,
     tail,
     token,
@@ -36,6 +37,7 @@ MODULES = (
     nodes,
     user,
     token,
+    revoke,
     config,
     bench,
 )

@@ -1,9 +1,8 @@
 """Where commands find Kafka and streams.yaml: options, a running `tidewire dev`, the environment."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
@@ -13,7 +12,11 @@ from ..config.streams import Stream
 from ..config.streams_file import load_streams
 from ..dev.options import DEFAULT_DATA_DIR
 from ..dev.running import read_running
+from ..kafka.security import KafkaSecurity
 from ..kafka.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from .kafka_environment import KafkaEnvironment
 
 __all__ = [
     "Connection",
@@ -76,25 +79,35 @@ def streams_path(streams: Path | None, data_dir: Path = DEFAULT_DATA_DIR) -> Pat
 
 
 def kafka_settings(kafka: str | None, data_dir: Path = DEFAULT_DATA_DIR) -> KafkaSettings:
-    """Kafka alone, for what needs no streams; raises like ``connection``."""
-    source, bootstrap = _bootstrap(kafka, data_dir)
+    """Kafka alone, for what needs no streams; raises like ``connection``.
+
+    The environment says how any broker is spoken to but that of a `tidewire dev`, which is in plain text.
+    """
+    running = read_running(data_dir) if kafka is None else None
+    if running is not None:
+        return _settings(str(data_dir), running.kafka, KafkaSecurity())
+    environment = _environment()
+    if kafka is not None:
+        return _settings("--kafka", kafka, environment.security)
+    if environment.bootstrap:
+        return _settings(KAFKA_VARIABLE, environment.bootstrap, environment.security)
+    raise ConfigError(
+        f"no Kafka to talk to: no `tidewire dev` runs in {data_dir}; start one, "
+        f"name a broker with --kafka HOST:PORT or set {KAFKA_VARIABLE}"
+    )
+
+
+def _settings(source: str, bootstrap: str, security: KafkaSecurity) -> KafkaSettings:
     try:
-        return KafkaSettings(bootstrap=bootstrap, client_id="tidewire-cli")
+        return KafkaSettings(bootstrap=bootstrap, security=security, client_id="tidewire-cli")
     except ValidationError:
         raise ConfigError(
             f"{source}: must be HOST:PORT, several separated by commas (is {bootstrap!r})"
         ) from None
 
 
-def _bootstrap(kafka: str | None, data_dir: Path) -> tuple[str, str]:
-    if kafka is not None:
-        return "--kafka", kafka
-    running = read_running(data_dir)
-    if running is not None:
-        return str(data_dir), running.kafka
-    if from_environment := os.environ.get(KAFKA_VARIABLE):
-        return KAFKA_VARIABLE, from_environment
-    raise ConfigError(
-        f"no Kafka to talk to: no `tidewire dev` runs in {data_dir}; start one, "
-        f"name a broker with --kafka HOST:PORT or set {KAFKA_VARIABLE}"
-    )
+def _environment() -> "KafkaEnvironment":
+    """Slow to load, and a running `tidewire dev` needs none of it."""
+    from .kafka_environment import kafka_environment
+
+    return kafka_environment()

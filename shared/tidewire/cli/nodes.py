@@ -8,6 +8,7 @@ from rich.text import Text
 
 from ..dev.options import DEFAULT_DATA_DIR
 from .connection import DataDirOption
+from .internal_key import InternalKeyOption
 from .output import print_json, print_line, print_table, progress
 from .registry_location import RegistryOption, registry_client
 
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def nodes(
     registry: RegistryOption = None,
+    internal_key_file: InternalKeyOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     as_json: Annotated[
         bool, typer.Option("--json", help="The registry's answer, as one JSON line.")
@@ -38,7 +40,7 @@ def nodes(
     A node that is not live has lost its lease: messages for its users wait in their mailboxes.
     Exit codes: 0 done, whatever the nodes look like; 2 the registry cannot be asked.
     """
-    body, found = registry_client(registry, data_dir).nodes()
+    body, found = registry_client(registry, data_dir, internal_key_file).nodes()
     if as_json:
         print_json(body)
         return

@@ -7,6 +7,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from ..errors import TidewireError
+from ..identity.internal_keys import InternalKeys, headers_of
 
 __all__ = [
     "Device",
@@ -84,10 +85,14 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class RegistryClient:
-    """Each call gives the answer as it came, for scripts, and as a model; raises `RegistryAnswerError`."""
+    """Each call gives the answer as it came, for scripts, and as a model; raises `RegistryAnswerError`.
 
-    def __init__(self, url: str) -> None:
+    ``keys``: what the registry asks for.
+    """
+
+    def __init__(self, url: str, keys: InternalKeys | None = None) -> None:
         self._url = url.rstrip("/")
+        self._headers = headers_of(keys)
 
     def nodes(self) -> tuple[Any, Nodes]:
         return self._ask("GET", "/v1/nodes", Nodes)
@@ -101,7 +106,7 @@ class RegistryClient:
     def _ask(self, method: str, path: str, model: type[M]) -> tuple[Any, M]:
         try:
             with httpx.Client(timeout=_TIMEOUT, trust_env=False) as client:
-                answer = client.request(method, self._url + path)
+                answer = client.request(method, self._url + path, headers=self._headers)
         except (httpx.HTTPError, httpx.InvalidURL) as e:
             raise RegistryAnswerError(
                 f"the registry at {self._url} cannot be reached ({str(e) or type(e).__name__}): "

@@ -8,6 +8,7 @@ import typer
 from ..config.errors import ConfigError
 from ..config.urls import is_http_url
 from ..dev.running import read_running
+from ..identity.internal_keys import load_internal_keys
 
 if TYPE_CHECKING:
     from .registry_client import RegistryClient
@@ -20,8 +21,10 @@ RegistryOption = Annotated[
 ]
 
 
-def registry_client(registry: str | None, data_dir: Path) -> "RegistryClient":
-    """Raises ``ConfigError`` that names the options where nothing tells where the registry is."""
+def registry_client(
+    registry: str | None, data_dir: Path, key_file: Path | None
+) -> "RegistryClient":
+    """``key_file`` has what it asks for. Raises ``ConfigError`` that names the options where nothing tells where the registry is."""
     url = registry if registry is not None else _of_run(data_dir)
     if not is_http_url(url):
         raise ConfigError(f"--registry: must be a URL such as http://127.0.0.1:8082 (is {url!r})")
@@ -31,7 +34,7 @@ def registry_client(registry: str | None, data_dir: Path) -> "RegistryClient":
         raise ConfigError(
             f"asking the registry needs {e.name}, which is not installed: pip install 'tidewire[server]'"
         ) from None
-    return RegistryClient(url)
+    return RegistryClient(url, load_internal_keys(key_file))
 
 
 def _of_run(data_dir: Path) -> str:

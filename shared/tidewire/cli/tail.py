@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import signal
+import ssl
 import sys
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +38,7 @@ from .output import console, print_line, progress
 __all__ = ["Request", "TailError", "register"]
 
 READY_TIMEOUT = 10.0
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 CURES = {
     "forbidden": "give a token that allows it with --token (`tidewire token` makes one for dev)",
     "unknown_channel": "a channel is STREAM or STREAM/GROUP, with a stream of streams.yaml",
@@ -50,7 +52,7 @@ class TailError(TidewireError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """``count`` None: until interrupted."""
+    """``count`` None: until interrupted; ``trust`` None: whom the system trusts."""
 
     url: str
     token: str | None
@@ -59,6 +61,7 @@ class Request:
     interval_ms: int | None
     since: Position | None
     count: int | None
+    trust: ssl.SSLContext | None
 
 
 def register(app: typer.Typer) -> None:
@@ -84,6 +87,9 @@ def tail(
         ),
     ] = None,
     token: Annotated[str | None, typer.Option(envvar="TIDEWIRE_TOKEN", help="Who you are.")] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificates (PEM) to trust behind wss://.")
+    ] = None,
     data_dir: Annotated[
         Path, typer.Option(help="Data directory of the `tidewire dev` to ask.")
     ] = DEFAULT_DATA_DIR,
@@ -104,6 +110,7 @@ def tail(
         interval_ms=interval,
         since=None if since is None else _position(since),
         count=count,
+        trust=None if ca_file is None else _trust_in(ca_file),
     )
     progress_of = _Progress(request.since)
     lines: _Lines = _JsonLines() if as_json else _HumanLines()
@@ -134,7 +141,7 @@ async def _follow(request: Request, lines: "_Lines", reached: "_Progress") -> No
 
 
 async def _print_batches(request: Request, lines: "_Lines", reached: "_Progress") -> None:
-    options = Options(ready_timeout=READY_TIMEOUT)
+    options = Options(ready_timeout=READY_TIMEOUT, ssl=request.trust)
     name = f"tidewire-tail/{__version__}"
     async with Client(request.url, token=request.token, client=name, options=options) as client:
         subscription = await client.subscribe(
@@ -236,6 +243,16 @@ def _default_url(data_dir: Path) -> str:
     return f"ws://127.0.0.1:{DEFAULT_PORT}/v1/ws" if running is None else running.nodes[0].ws
 
 
+def _trust_in(ca_file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        reason = getattr(error, "reason", None) or error.strerror
+        raise TailError(
+            f"--ca-file {ca_file}: has no certificates to trust ({reason}); name a PEM file"
+        ) from None
+
+
 def _position(text: str) -> Position:
     try:
         return Position.parse(text)
@@ -248,6 +265,10 @@ def _position(text: str) -> Position:
 
 def _explained(error: TidewireClientError, request: Request) -> TailError:
     match error:
+        case NotReadyError() if UNTRUSTED in str(error):
+            return TailError(
+                f"{request.url} is not trusted: {error}; name its CA's certificate with --ca-file"
+            )
         case NotReadyError():
             return TailError(
                 f"nothing answers at {request.url}: {error}; start `tidewire dev`, or name the"

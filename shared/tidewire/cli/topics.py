@@ -17,6 +17,7 @@ from ..topics import (
     TopicsReport,
     apply_topics,
     check_topics,
+    revocations_topic,
     targeted_topics,
 )
 from ..topics.plan import Status
@@ -40,7 +41,7 @@ ReplicationOption = Annotated[
         metavar="N",
         min=1,
         max=32,
-        help="Replicas of the topics that --targeted and --console make. Default: as many as the stream with most has.",
+        help="Replicas of the topics that are no stream's. Default: as many as the stream with most has.",
     ),
 ]
 ConsoleOption = Annotated[
@@ -74,7 +75,7 @@ def apply(
     replication: ReplicationOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the topics that are missing; a topic that exists is checked, never changed.
+    """Make the topics of the streams and of revocations that are missing; a topic that exists is checked, never changed.
 
     Exit codes: 0 every topic is as it should be; 1 one differs; 2 Kafka or a file is not there.
     """
@@ -139,6 +140,7 @@ def _wanted(
     replicas = most if replication is None else replication
     return (
         to.streams
+        | revocations_topic(replication=replicas)
         | (targeted_topics(slots=slots, replication=replicas) if targeted else {})
         | (system_streams(replication=replicas) if console_too else {})
     )

@@ -10,6 +10,7 @@ from rich.text import Text
 from ..dev.options import DEFAULT_DATA_DIR
 from ..targeting.users import check_user
 from .connection import DataDirOption
+from .internal_key import InternalKeyOption
 from .output import print_json, print_line, print_table, progress
 from .registry_location import RegistryOption, registry_client
 
@@ -31,6 +32,7 @@ def user(
         bool, typer.Option("--disconnect", help="Close all its connections.")
     ] = False,
     registry: RegistryOption = None,
+    internal_key_file: InternalKeyOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     as_json: Annotated[
         bool, typer.Option("--json", help="The registry's answer, as one JSON line.")
@@ -42,7 +44,7 @@ def user(
     some; 2 the registry cannot be asked.
     """
     check_user(user)
-    client = registry_client(registry, data_dir)
+    client = registry_client(registry, data_dir, internal_key_file)
     if disconnect:
         _disconnect(client, user, as_json=as_json)
     else:

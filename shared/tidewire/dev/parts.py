@@ -34,6 +34,13 @@ RUN_INSTANCE: Final = "dev"
 DRAIN_WINDOW: Final = 5.0
 """Seconds: no load balancer waits here, and nobody wants to wait for a node to come back."""
 
+_LIFTED: Final = (
+    "CONNECTIONS_PER_ADDRESS",
+    "ADDRESS_HANDSHAKES_PER_SECOND",
+    "HANDSHAKES_PER_SECOND",
+)
+"""Limits of a node that would meet everybody at once, since all come from one address."""
+
 
 @dataclass(frozen=True, slots=True)
 class Common:
@@ -83,6 +90,7 @@ def gateway_spec(common: Common, name: str, ports: NodePorts) -> ChildSpec:
         "TIDEWIRE_GATEWAY__TARGETED__REDIS_URL": common.redis,
         "TIDEWIRE_GATEWAY__DRAIN_DELAY": "0",
         "TIDEWIRE_GATEWAY__DRAIN_WINDOW": str(DRAIN_WINDOW),
+        **{f"TIDEWIRE_GATEWAY__LIMITS__{name}": "0" for name in _LIFTED},
     }
     if common.epoch is not None:
         environment["TIDEWIRE_GATEWAY__TARGETED__EPOCH"] = common.epoch

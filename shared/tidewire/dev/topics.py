@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ..config.streams import StreamsFile
 from ..kafka.settings import KafkaSettings
 from ..system.streams import system_streams
-from ..topics import TopicsReport, apply_topics, targeted_topics
+from ..topics import TopicsReport, apply_topics, revocations_topic, targeted_topics
 from .errors import TopicsDifferError
 from .options import MOST_NODES
 
@@ -13,7 +13,7 @@ __all__ = ["make_topics"]
 
 
 def make_topics(bootstrap: str, streams: StreamsFile, overrides: Mapping[str, str]) -> str:
-    """Make the missing topics, those of messages to users and of the console too, with ``overrides`` for this broker; says what was done.
+    """Make the missing topics, those of revocations, of messages to users and of the console too, with ``overrides`` for this broker; says what was done.
 
     Raises `TopicsDifferError` where a topic that exists breaks what its streams promise.
     """
@@ -21,7 +21,12 @@ def make_topics(bootstrap: str, streams: StreamsFile, overrides: Mapping[str, st
 
     admin = ConfluentAdmin(KafkaSettings(bootstrap=bootstrap, client_id="tidewire-dev"))
     try:
-        wanted = streams.streams | targeted_topics(slots=MOST_NODES) | system_streams()
+        wanted = (
+            streams.streams
+            | revocations_topic()
+            | targeted_topics(slots=MOST_NODES)
+            | system_streams()
+        )
         report = apply_topics(admin, wanted, overrides=overrides)
     finally:
         admin.close()

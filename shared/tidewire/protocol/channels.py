@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from .codes import ErrorCode
-from .errors import ProtocolError
+from .errors import ChannelSizeError, ProtocolError
 
 __all__ = ["CHANNEL_PATTERN", "STREAM_PATTERN", "Channel", "parse_channel"]
 
@@ -31,7 +31,8 @@ def parse_channel(name: str) -> Channel:
     Raises ``ProtocolError`` (``bad_request``) for a name outside the alphabet or too long.
     """
     if not _CHANNEL.fullmatch(name):
-        raise ProtocolError(
+        kind = ChannelSizeError if len(name) > MAX_BYTES else ProtocolError
+        raise kind(
             ErrorCode.BAD_REQUEST,
             f"channel must be 1 to {MAX_BYTES} characters of A-Z a-z 0-9 . _ ~ : @ / -",
         )

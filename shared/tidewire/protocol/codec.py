@@ -97,8 +97,10 @@ def _hello(request_id: int | None, payload: Payload) -> Hello:
 
 
 def _subscribe(request_id: int | None, payload: Payload) -> Subscribe:
-    channel = _required_text(payload, "channel", 4 * MAX_NAME)
-    parse_channel(channel)
+    channel = payload.get("channel")
+    if not isinstance(channel, str):
+        raise _bad('"channel" must be text')
+    parse_channel(channel)  # which says how long it may be
     _refuse_kept_fields(payload)
     since = payload.get("since")
     return Subscribe(

@@ -3,7 +3,7 @@
 from ..errors import TidewireError
 from .codes import ErrorCode
 
-__all__ = ["ProtocolError"]
+__all__ = ["ChannelSizeError", "ProtocolError"]
 
 
 class ProtocolError(TidewireError):
@@ -26,3 +26,7 @@ class ProtocolError(TidewireError):
         self.message = message
         self.request_id = request_id
         self.retry_after_ms = retry_after_ms
+
+
+class ChannelSizeError(ProtocolError):
+    """A channel's name is longer than the protocol has them."""

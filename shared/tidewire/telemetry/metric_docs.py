@@ -19,7 +19,7 @@ has exemplars (Prometheus asks for it, and keeps them with `--enable-feature=exe
 that stand here and no others: nothing that users, channels or events are called ever becomes one, so a process has as many series as is told here,
 whatever it serves. Beside them come `{PREFIX}build_info` (`service`, `version`) and the client library's own `process_…` and `python_…`.
 
-Durations are in seconds, times of events are their records' timestamps in Kafka. Counters begin at 0 with the process; those with labels have a `…_created` each.
+Durations are in seconds, times of events are their records' timestamps in Kafka. Counters begin at 0 with the process.
 """
 
 

@@ -52,8 +52,7 @@ class MetricSpec:
         """Time series that a scraper stores of it: of a histogram one a bucket, the last without an end, sum and count."""
         if self.kind is Kind.HISTOGRAM:
             return len(self.buckets) + 3
-        is_told_of_beginning = self.kind is Kind.COUNTER and bool(self.labels)  # …_created
-        return prod(map(len, self.labels.values())) * (2 if is_told_of_beginning else 1)
+        return prod(map(len, self.labels.values()))
 
 
 _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -75,6 +74,7 @@ _HANDSHAKES = (
     "accepted",
     "invalid_token",
     "expired_token",
+    "undecided_token",
     "bad_request",
     "no_hello",
     "refused",
@@ -83,6 +83,22 @@ _HANDSHAKES = (
     "overloaded_handshakes",
     "overloaded_loop",
     "overloaded_memory",
+    "overloaded_rate",
+    "limited",
+    "forbidden_origin",
+)
+_LIMITS = (
+    "address_connections",
+    "address_handshakes",
+    "user_connections",
+    "frame",
+    "frames",
+    "messages",
+    "messages_per_frame",
+    "refusals",
+    "channel",
+    "subscriptions",
+    "feeds",
 )
 _RESUMES = tuple(r.value for r in Recovered if r is not Recovered.NONE)
 _RESUME_SOURCES = ("ring", "kafka", "mailbox", "lost")
@@ -99,6 +115,7 @@ _ONE_OFF_READS = (
     "bad_request",
     "unauthorized",
     "forbidden",
+    "forbidden_origin",
     "unknown_channel",
     "unavailable",
     "overloaded",
@@ -116,9 +133,76 @@ _REGISTRY_OPERATIONS = (
 )
 _CALLS = ("ok", "failed")
 _TRACED = ("traced", "capped", "not_sampled")
+_TLS_HANDSHAKES = ("done", "failed", "timed_out", "crowded_out")
 _LETTERS = ("inbox", "mailbox", "push", "nobody", "expired", "fenced", "unreadable")
 _ERROR_CODES = tuple(code.value for code in ErrorCode)
 _CLOSE_CODES = (*(str(code.value) for code in CloseCode), "1005", "1006", OTHER)
+
+_TLS_NOTE = (
+    "`failed` are clients that speak no TLS, know other versions or ciphers, do not trust the certificate (where they say "
+    "so), or hang up; `crowded_out` are sockets beyond what there are file descriptors for."
+)
+
+
+def _revocations(service: str) -> tuple[MetricSpec, ...]:
+    """Of a service that takes tokens."""
+    return (
+        MetricSpec("revocations", Kind.GAUGE, "Revocations of tokens and users in force", service),
+        MetricSpec(
+            "revocation_records_total",
+            Kind.COUNTER,
+            "Records of the topic of revocations that were read, by what they were",
+            service,
+            {"outcome": ("revoked", "lifted", "skipped", "dropped")},
+            note="`skipped` are no revocations: nothing is revoked by them. `dropped` are revocations that were given up because there "
+            "were too many: their tokens are good again.",
+        ),
+    )
+
+
+_TOKENS_REFUSED = (
+    "malformed",
+    "algorithm",
+    "signature",
+    "unknown_key",
+    "audience",
+    "issuer",
+    "claims",
+    "expired",
+    "other_user",
+    "revoked",
+    "undecided",
+    OTHER,
+)
+
+
+def _tokens(service: str) -> tuple[MetricSpec, ...]:
+    """Of a service that takes tokens."""
+    return (
+        MetricSpec(
+            "tokens_refused_total",
+            Kind.COUNTER,
+            "Tokens that were not accepted, by what was wrong with them",
+            service,
+            {"reason": _TOKENS_REFUSED},
+            note="`undecided` may be good: their key, or what is revoked, is not known yet.",
+        ),
+        MetricSpec(
+            "jwks_fetches_total",
+            Kind.COUNTER,
+            "Fetches of the keys that an identity provider publishes, by how they ended",
+            service,
+            {"outcome": ("fetched", "unreachable", "timed_out", "unusable")},
+            note="`unusable`: an answer that is no key set, or has no key that is accepted.",
+        ),
+        MetricSpec(
+            "jwks_fetched_seconds",
+            Kind.GAUGE,
+            "When these keys were fetched last, in Unix seconds; 0 before, and without a URL",
+            service,
+        ),
+    )
+
 
 METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("connections", Kind.GAUGE, "WebSocket connections that are open", "gateway"),
@@ -227,6 +311,28 @@ METRICS: tuple[MetricSpec, ...] = (
         "WebSocket handshakes, by how they ended",
         "gateway",
         {"outcome": _HANDSHAKES},
+    ),
+    MetricSpec(
+        "tls_handshakes_total",
+        Kind.COUNTER,
+        "TLS handshakes on the public port, by how they ended",
+        "gateway",
+        {"outcome": _TLS_HANDSHAKES},
+        note=_TLS_NOTE,
+    ),
+    MetricSpec(
+        "tls_certificate_expires_seconds",
+        Kind.GAUGE,
+        "When the certificate that is shown expires, in Unix seconds; 0 without TLS",
+        "gateway",
+    ),
+    MetricSpec(
+        "limited_total",
+        Kind.COUNTER,
+        "Handshakes, requests and frames refused for what one client may have, by limit",
+        "gateway",
+        {"limit": _LIMITS},
+        note="They are an address's, a user's or a connection's; `feeds` are the node's.",
     ),
     MetricSpec(
         "errors_total",
@@ -377,6 +483,14 @@ METRICS: tuple[MetricSpec, ...] = (
         EVERY_SERVICE,
         {"outcome": ("exported", "failed", "dropped")},
     ),
+    *_tokens("gateway"),
+    *_revocations("gateway"),
+    MetricSpec(
+        "revocation_closes_total",
+        Kind.COUNTER,
+        "Connections that were closed because their token was revoked",
+        "gateway",
+    ),
     MetricSpec(
         "one_off_reads_total",
         Kind.COUNTER,
@@ -391,6 +505,8 @@ METRICS: tuple[MetricSpec, ...] = (
         "gateway",
         buckets=_LATENCIES,
     ),
+    *_tokens("publisher"),
+    *_revocations("publisher"),
     MetricSpec(
         "events_published_total",
         Kind.COUNTER,
@@ -404,6 +520,20 @@ METRICS: tuple[MetricSpec, ...] = (
         "Time from a request's last byte until Kafka has acknowledged all its events",
         "publisher",
         buckets=_LATENCIES,
+    ),
+    MetricSpec(
+        "tls_handshakes_total",
+        Kind.COUNTER,
+        "TLS handshakes on the public port, by how they ended",
+        "publisher",
+        {"outcome": _TLS_HANDSHAKES},
+        note=_TLS_NOTE,
+    ),
+    MetricSpec(
+        "tls_certificate_expires_seconds",
+        Kind.GAUGE,
+        "When the certificate that is shown expires, in Unix seconds; 0 without TLS",
+        "publisher",
     ),
     MetricSpec(
         "user_events_published_total",

@@ -10,6 +10,7 @@ from prometheus_client import (
     GCCollector,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics import MetricWrapperBase
@@ -110,6 +111,7 @@ class Metrics:
 
 def create_metrics(service: str) -> Metrics:
     """The metrics of one process of ``service`` (``gateway``, ``publisher``), in a registry of their own."""
+    disable_created_metrics()  # type: ignore[no-untyped-call] # the library; all begin with the process
     return Metrics(service, specs_of(service))
 
 

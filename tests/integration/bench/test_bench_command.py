@@ -26,6 +26,7 @@ from tidewire.bench.live.sites import MetricsMeter, ProcessMeter, Site
 from tidewire.config.streams_file import load_streams
 from tidewire.dev.data_dir import DataDir
 from tidewire.dev.running import Node, Running, write_running
+from tidewire.identity.issuing import issue_token
 from tidewire.identity.keys import ensure_key
 from tidewire.kafka.memory import MemoryBroker
 from tidewire.protocol.codes import Mode
@@ -291,6 +292,21 @@ async def test_refused_channel_has_the_gateways_own_word_and_a_cure(
     said = await refusal(plan, site_of(gateway))
     for word in words:
         assert word in said
+
+
+async def test_connections_too_many_for_one_address_or_user_name_the_limit(
+    make_gateway: GatewayMaker, tmp_path: Path
+) -> None:
+    plan = Plan(channel="board", connections=20)
+    async with make_gateway(limits={"connections_per_address": 4}) as gateway:
+        said = await refusal(plan, site_of(gateway))
+        assert "refused 429" in said
+        assert "LIMITS__CONNECTIONS_PER_ADDRESS" in said
+    token = issue_token(ensure_key(tmp_path / "key"), "ann", {}, ttl=60)
+    limits = {"connections_per_user": 4}
+    async with make_gateway(limits=limits, token_key_file=tmp_path / "key") as gateway:
+        said = await refusal(plan, site_of(gateway), tokens=[token])
+        assert "LIMITS__CONNECTIONS_PER_USER" in said
 
 
 async def test_invalid_token_is_said(make_gateway: GatewayMaker, tmp_path: Path) -> None:

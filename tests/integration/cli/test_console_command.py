@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from tidewire.cli.app import make_app
 from tidewire.config.errors import ConfigError
 from tidewire.dev.data_dir import claimed
 from tidewire.dev.running import Node, Running, write_running
+from tidewire.identity.internal_keys import InternalKeys
+from tidewire.identity.internal_passes import LOGIN, LOGIN_TTL, read_pass
 
 PAGE: dict[tuple[str, str], tuple[int, Any]] = {("GET", "/console/"): (200, {})}
 
@@ -93,6 +96,30 @@ def test_port_that_speaks_no_http_is_told(opened: list[str]) -> None:
     assert opened == []
 
 
+def test_key_goes_to_no_other_place_than_the_one_that_was_named(
+    tmp_path: Path, opened: list[str]
+) -> None:
+    key_file = tmp_path / "internal.key"
+    key_file.write_text("a" * 64)
+    with answering(PAGE) as elsewhere, socket.create_server((LOOPBACK, 0)) as listener:
+
+        def send_away() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                head = f"HTTP/1.1 302 Found\r\nLocation: {elsewhere.url}/console/\r\n\r\n"
+                connection.sendall(head.encode())
+
+        sending_away = threading.Thread(target=send_away)
+        sending_away.start()
+        url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+        said = told(console("--url", url, "--internal-key-file", str(key_file)))
+        sending_away.join()
+    assert elsewhere.asked == []
+    assert "302" in said
+    assert opened == []
+
+
 def test_name_that_the_port_does_not_go_by_is_told_with_the_setting(opened: list[str]) -> None:
     with answering({("GET", "/console/"): (403, {})}) as server:
         assert "TIDEWIRE_GATEWAY__CONSOLE_HOSTS" in told(console("--url", server.url))
@@ -104,4 +131,43 @@ def test_address_that_cannot_be_one_or_does_not_answer_is_told(opened: list[str]
     away = f"http://{LOOPBACK}:{free_port()}"
     assert "nothing answers" in told(console("--url", away))
     assert "--url" in told(console("--url", "http://a b:1"))
+    assert opened == []
+
+
+def test_node_with_a_key_is_opened_with_a_link_that_logs_in_for_a_minute(
+    tmp_path: Path, opened: list[str]
+) -> None:
+    key_file = tmp_path / "internal.key"
+    key_file.write_text("a" * 64)
+    with answering(PAGE) as server:
+        begun_at = time.time()
+        result = console("--url", server.url, "--internal-key-file", str(key_file))
+    assert server.asked[0].headers["authorization"] == f"Bearer {'a' * 64}"
+    assert (result.exit_code, result.stdout) == (0, f"{server.url}/console/\n")
+    (link,) = opened
+    page, _, shown = link.partition("#pass=")
+    assert page == f"{server.url}/console/login"
+    assert "a" * 64 not in link
+    login = read_pass(InternalKeys(["a" * 64]), LOGIN, shown, begun_at)
+    assert login is not None
+    assert login.expires_at <= time.time() + LOGIN_TTL
+
+
+def test_without_the_key_the_page_is_opened_that_asks_for_it(opened: list[str]) -> None:
+    with answering({("GET", "/console/"): (401, {})}) as server:
+        result = console("--url", server.url)
+    assert "authorization" not in server.asked[0].headers
+    assert (result.exit_code, opened) == (0, [f"{server.url}/console/"])
+
+
+def test_key_that_the_node_does_not_take_is_told_with_the_option(
+    tmp_path: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key_file = tmp_path / "internal.key"
+    key_file.write_text("a" * 64)
+    monkeypatch.setenv("TIDEWIRE_INTERNAL_KEY_FILE", str(key_file))
+    with answering({("GET", "/console/"): (401, {})}) as server:
+        said = told(console("--url", server.url))
+    assert "--internal-key-file" in said
+    assert "a" * 64 not in said
     assert opened == []

@@ -242,3 +242,28 @@ def test_the_registry_of_a_run_is_found(tmp_path: Path) -> None:
             ),
         )
         assert json.loads(run("nodes", *here, "--json").stdout) == NODES
+
+
+@pytest.mark.parametrize(
+    "arguments", [("nodes",), ("user", "a/b"), ("user", "a/b", "--disconnect")]
+)
+def test_registry_is_shown_the_key_that_was_named(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    key_file = tmp_path / "internal.key"
+    key_file.write_text(f"{'a' * 64}\n{'b' * 64}\n")
+    with answering({}) as registry:
+        run(*arguments, "--registry", registry.url)
+        run(*arguments, "--registry", registry.url, "--internal-key-file", str(key_file))
+    without, with_key = registry.asked
+    assert "authorization" not in without.headers
+    assert with_key.headers["authorization"] == f"Bearer {'a' * 64}"
+
+
+def test_key_file_that_cannot_be_used_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+    key_file = tmp_path / "internal.key"
+    with answering({}) as registry:
+        result = run("nodes", "--registry", registry.url, "--internal-key-file", str(key_file))
+    assert isinstance(result.exception, ConfigError)
+    assert str(result.exception).startswith(f"{key_file}: no such internal key")
+    assert registry.asked == []

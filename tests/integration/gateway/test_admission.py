@@ -14,7 +14,7 @@ import websockets
 from harness.gateway import Gateway, MemoryTopics
 from harness.waiting import eventually
 from tidewire.system.vitals import resident_memory
-from tidewire_gateway.app import create_internal_app
+from tidewire_gateway.internal_app import create_internal_app
 
 
 async def refusal(gateway: Gateway) -> tuple[dict[str, Any], int]:
@@ -87,6 +87,14 @@ async def test_handshake_is_in_flight_until_its_welcome(make_gateway: Any) -> No
         await eventually(lambda: len(gateway.node.connections) == 1)
         async with gateway.connect():
             pass
+
+
+async def test_crowd_that_is_too_much_at_once_is_told_to_come_in_turn(make_gateway: Any) -> None:
+    limits = {"max_handshakes": 1, "handshakes_per_second": 2, "handshakes_burst": 100}
+    async with make_gateway(limits=limits) as gateway, gateway.connect(hello=False):
+        seconds = [(await refusal(gateway))[1] for _ in range(60)]
+    assert max(seconds) > 20  # 2 a second: some are to wait so long
+    assert max(seconds[:10]) <= 12
 
 
 async def test_late_loop_refuses_until_it_has_been_in_time_for_a_while(make_gateway: Any) -> None:

@@ -17,8 +17,8 @@ from harness.waiting import eventually
 from tidewire.identity.issuing import issue_token
 from tidewire.identity.keys import ensure_key
 from tidewire.identity.rights import Action
-from tidewire_gateway.app import create_internal_app
 from tidewire_gateway.connection import Connection
+from tidewire_gateway.internal_app import create_internal_app
 from tidewire_gateway.pressure import PressureGauge
 
 
@@ -158,6 +158,7 @@ async def test_token_in_the_url_is_refused_before_the_upgrade(
             pass
     assert refused.value.response.status_code == 400
     body = json.loads(refused.value.response.body)
+    assert body["type"] == "urn:tidewire:problem:token-in-query"
     assert "hello" in body["detail"]
 
 
@@ -166,6 +167,8 @@ async def test_unknown_subprotocol_is_refused(gateway: Gateway) -> None:
         async with websockets.connect(gateway.ws, subprotocols=[websockets.Subprotocol("mqtt")]):
             pass
     assert refused.value.response.status_code == 400
+    body = json.loads(refused.value.response.body)
+    assert body["type"] == "urn:tidewire:problem:other-subprotocol"
 
 
 async def test_client_without_subprotocol_is_welcome(gateway: Gateway) -> None:

@@ -14,19 +14,26 @@ import websockets
 from websockets.typing import Origin
 
 from harness.console import ConsoleGateway, console_clients, console_gateway, make_system_topics
-from harness.gateway import FrameClient, MemoryTopics, running_gateway, write_streams
+from harness.gateway import (
+    FrameClient,
+    MemoryTopics,
+    gateway_settings,
+    running_gateway,
+    write_streams,
+)
 from harness.waiting import eventually
 from integration.gateway.conftest import STREAMS
+from tidewire.identity.internal_keys import headers_of, load_internal_keys
 from tidewire.identity.issuing import issue_token
 from tidewire.identity.keys import ensure_key, load_key
 from tidewire.identity.rights import Action
 from tidewire.kafka.records import NewRecord
 from tidewire.system.readings import value_of
-from tidewire_gateway.app import create_app, create_internal_app
+from tidewire_gateway.app import create_app
 from tidewire_gateway.console.compose import Console
 from tidewire_gateway.console.observing import NodeObserver
 from tidewire_gateway.console.operators import MOST_OPERATORS
-from tidewire_gateway.settings import GatewaySettings
+from tidewire_gateway.internal_app import create_internal_app
 from tidewire_gateway.topologies import Topologies
 
 TRACEPARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -169,10 +176,13 @@ async def test_name_that_another_site_has_pointed_here_is_refused(
     topics: MemoryTopics, tmp_path: Path
 ) -> None:
     make_system_topics(topics.broker)
+    key_file = tmp_path / "internal.key"
+    key_file.write_text("a" * 64)
     async with console_gateway(
         write_streams(tmp_path, STREAMS),
         console_clients(topics.broker),
         internal_host="inside.example",
+        internal_key_file=key_file,
         console_hosts=["console.example"],
         targeted={"address": "http://gateway-0.gateway:9090"},
     ) as console:
@@ -195,7 +205,10 @@ async def test_name_that_another_site_has_pointed_here_is_refused(
         assert refused.value.response.status_code == 403
         named = f"console.example:{port}"
         async with websockets.connect(
-            f"ws://{named}/v1/ws", origin=Origin(f"http://{named}"), **at
+            f"ws://{named}/v1/ws",
+            origin=Origin(f"http://{named}"),
+            additional_headers=headers_of(load_internal_keys(key_file)),
+            **at,
         ):
             pass
 
@@ -474,7 +487,7 @@ async def test_fault_at_the_console_s_end_keeps_nothing_else_from_ending(
         raise RuntimeError("a bug of the end")
 
     monkeypatch.setattr(Console, "end", broken)
-    settings = GatewaySettings(streams=write_streams(tmp_path, STREAMS), console=True)
+    settings = gateway_settings(write_streams(tmp_path, STREAMS), console=True)
     app = await asyncio.to_thread(create_app, settings, clients)
     with pytest.raises(RuntimeError, match="a bug of the end"):
         async with app.router.lifespan_context(app):

@@ -166,12 +166,13 @@ def test_console_loads_nothing_of_the_opentelemetry_sdk(streams: Path) -> None:
 import sys
 from pathlib import Path
 from tidewire.kafka.memory import MemoryBroker
-from tidewire_gateway.app import Clients, create_app, create_internal_app
+from tidewire_gateway.app import Clients, create_app
+from tidewire_gateway.internal_app import create_internal_app
 from tidewire_gateway.settings import GatewaySettings
 
 broker = MemoryBroker()
 clients = Clients(reader=broker.reader, admin=broker.admin, writer=broker.writer)
-app = create_app(GatewaySettings(streams=Path(sys.argv[1]), console=True), clients)
+app = create_app(GatewaySettings(streams=Path(sys.argv[1]), console=True, dev=True), clients)
 create_internal_app(app)
 assert app.state.console is not None
 assert not [name for name in sys.modules if name.startswith("opentelemetry.sdk")]

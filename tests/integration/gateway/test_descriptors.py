@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 import socket
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,26 +14,15 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
 
+from harness.few_descriptors import limited
 from harness.gateway_process import GatewayProcess, hello, running_process
 from harness.waiting import eventually, wait_until
-from tidewire_gateway import public_http
+from tidewire.http import bounded_head
 from tidewire_gateway.descriptors import room_of
 
 HARD = 240
 ROOM = room_of(HARD)
 WARNING = "too few file descriptors"
-# Becomes the rest of its arguments with this limit of descriptors, and without the right to raise it that root has.
-LIMITED = """
-import ctypes, os, resource, sys
-PR_CAPBSET_DROP = CAP_SYS_RESOURCE = 24
-ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0)
-resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[2])))
-os.execv(sys.argv[3], sys.argv[3:])
-"""
-
-
-def limited(soft: int, hard: int = HARD) -> list[str]:
-    return [sys.executable, "-c", LIMITED, str(soft), str(hard)]
 
 
 @pytest.fixture
@@ -65,7 +53,7 @@ def silent_socket(gateway: GatewayProcess) -> socket.socket:
 
 def test_connections_that_do_not_fit_are_refused_and_those_there_are_stay(streams: Path) -> None:
     with (
-        running_process(streams, launcher=limited(64)) as gateway,
+        running_process(streams, launcher=limited(64, HARD)) as gateway,
         contextlib.ExitStack() as opened,
     ):
         (line,) = [text for text in gateway.said().splitlines() if WARNING in text]
@@ -87,7 +75,7 @@ def test_connections_that_do_not_fit_are_refused_and_those_there_are_stay(stream
 
 def test_sockets_beyond_all_descriptors_cost_nobody_else_anything(streams: Path) -> None:
     with (
-        running_process(streams, launcher=limited(HARD)) as gateway,
+        running_process(streams, launcher=limited(HARD, HARD)) as gateway,
         hello(gateway.ready["ws"]) as (client, _),
     ):
         with contextlib.ExitStack() as flood:
@@ -124,7 +112,7 @@ def test_limit_that_suffices_is_left_alone(streams: Path) -> None:
 async def test_socket_that_sends_no_request_is_closed_and_others_are_not(
     make_gateway: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(public_http, "_HEAD_TIMEOUT", 0.2)
+    monkeypatch.setattr(bounded_head, "_HEAD_TIMEOUT", 0.2)
     async with make_gateway() as gateway, gateway.connect(hello=False) as client:
         for started in (b"", b"GET / HTTP/1.1\r\nHost: here\r\n"):
             with socket.create_connection(("127.0.0.1", gateway.port)) as slow:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -18,11 +17,12 @@ import pytest
 import websockets
 
 from harness.gateway import FrameClient, Gateway, MemoryTopics
-from harness.ports import LOOPBACK, free_port
+from harness.gateway_process import gateway_environment
+from harness.ports import LOOPBACK
 from harness.waiting import eventually
 from tidewire.protocol.codes import SUBPROTOCOL
-from tidewire_gateway.app import create_internal_app
 from tidewire_gateway.drain import Drain
+from tidewire_gateway.internal_app import create_internal_app
 
 NO_TIME = {"drain_delay": 0.0, "drain_window": 2.0}
 
@@ -279,14 +279,11 @@ def streams(tmp_path: Path) -> Path:
 @contextlib.contextmanager
 def process(streams: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str], Any, Path]]:
     """A node of its own, without a broker; its ready line and the file of what it says."""
-    own = {k: v for k, v in os.environ.items() if not k.startswith("TIDEWIRE_")}
-    away = f"{LOOPBACK}:{free_port()}"
-    settings = {"STREAMS": str(streams), "PORT": "0", "KAFKA__BOOTSTRAP": away, "READY_JSON": "1"}
     log = streams.with_name("node.log")
     with log.open("w") as errors:
         running: subprocess.Popen[str] = subprocess.Popen(
             [sys.executable, "-m", "tidewire_gateway"],
-            env=own | {f"TIDEWIRE_GATEWAY__{k}": v for k, v in (settings | variables).items()},
+            env=gateway_environment(streams, READY_JSON="1", **variables),
             cwd=streams.parent,
             text=True,
             stdout=subprocess.PIPE,

@@ -1,7 +1,6 @@
 """The process itself: what it says when it cannot start, and how it ends."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -14,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.ports import LOOPBACK, free_port
+from harness.gateway_process import gateway_environment
+from harness.ports import LOOPBACK
 
 
 @pytest.fixture
@@ -25,12 +25,9 @@ def streams(tmp_path: Path) -> Path:
 
 
 def command(streams: Path, **variables: str) -> dict[str, Any]:
-    own = {k: v for k, v in os.environ.items() if not k.startswith("TIDEWIRE_")}
-    away = f"{LOOPBACK}:{free_port()}"
-    settings = {"STREAMS": str(streams), "PORT": "0", "KAFKA__BOOTSTRAP": away, **variables}
     return {
         "args": [sys.executable, "-m", "tidewire_gateway"],
-        "env": own | {f"TIDEWIRE_GATEWAY__{name}": text for name, text in settings.items()},
+        "env": gateway_environment(streams, **variables),
         "cwd": streams.parent,
         "text": True,
     }
@@ -94,5 +91,7 @@ def test_bad_configuration_is_one_sentence_that_names_it(streams: Path) -> None:
     assert "did you mean" in refusal(streams, PROT="1")
     assert "TIDEWIRE_GATEWAY__PORT" in refusal(streams, PORT="no")
     assert "token.key" in refusal(streams, TOKEN_KEY_FILE="token.key")
+    assert "TOKENS: ISSUER is not set" in refusal(streams, TOKENS__KEY_FILES="issuer.pem")
+    assert "issuer.pem" in refusal(streams, TOKENS__KEY_FILES="issuer.pem", TOKENS__ISSUER="x")
     streams.write_text("streams: {flights: {topic: flights, publik: true}}")
     assert "streams.yaml:1" in refusal(streams)

@@ -221,6 +221,8 @@ def test_number_of_processes_that_cannot_be_is_one_sentence(streams: Path, numbe
 
 def test_what_is_wrong_for_all_nodes_is_told_once(streams: Path) -> None:
     assert "token.key" in refusal(streams, *TWO, TOKEN_KEY_FILE="token.key")
+    tokens = {"TOKENS__KEY_FILES": "issuer.pem", "TOKENS__ISSUER": "x"}
+    assert "issuer.pem" in refusal(streams, *TWO, **tokens)
     streams.write_text("streams: {flights: {topic: flights, publik: true}}")
     assert "streams.yaml:1" in refusal(streams, *TWO)
 

@@ -14,7 +14,8 @@ from harness.readers import PassingReader
 from harness.waiting import eventually
 from tidewire.kafka.ports import RecordReader
 from tidewire.kafka.records import Fetched
-from tidewire_gateway.app import Clients, create_internal_app
+from tidewire_gateway.app import Clients
+from tidewire_gateway.internal_app import create_internal_app
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 STREAMS = {"notices": {"topic": "notices", "modes": ["every", "latest"], "public": True}}

@@ -81,7 +81,7 @@ def problem(answer: httpx.Response, status: int, kind: str) -> None:
     assert (body["type"], body["status"]) == (f"urn:tidewire:problem:{kind}", status)
     assert body["title"]
     assert body["detail"]
-    assert answer.headers["vary"] == "Authorization"
+    assert answer.headers["vary"] == "Authorization, Origin"
 
 
 def metric(gateway: Gateway, name: str) -> float:
@@ -111,7 +111,7 @@ async def test_answer_is_what_a_subscription_begins_with(
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-cache"
-    assert answer.headers["vary"] == "Authorization"
+    assert answer.headers["vary"] == "Authorization, Origin"
     assert "tidewire-state" not in answer.headers
     got = answer.json()
     assert values(answer) == {"JFK/1": {"n": 2}, "EWR/7": {"n": 3}}

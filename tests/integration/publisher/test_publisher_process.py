@@ -83,6 +83,7 @@ def test_events_go_over_a_real_socket_to_a_real_broker(streams: Path, embedded_k
         streams,
         KAFKA__BOOTSTRAP=embedded_kafka,
         DEV="0",
+        TRUST_PROXY_TLS="1",
         TOKEN_KEY_FILE=str(streams.parent / "token.key"),
     ) as (process, url):
         with httpx.Client(
@@ -182,9 +183,30 @@ def test_a_port_in_use_is_one_sentence(streams: Path) -> None:
         ({"REGISTRY_URL": "registry:8082"}, "TIDEWIRE_PUBLISHER__REGISTRY_URL: must be an http"),
         ({"DEV": "0"}, "TIDEWIRE_PUBLISHER__TOKEN_KEY_FILE: is not set"),
         ({"TOKEN_KEY_FILE": "/no/key"}, "/no/key: no such token key"),
+        (
+            {"TOKENS__KEY_FILES": "/no/key", "TOKENS__ISSUER": "x"},
+            "/no/key: cannot read the token key",
+        ),
+        ({"TOKENS__JWKS_URL": "http://10.0.0.1/x"}, "TOKENS__JWKS_URL: must be an https URL"),
     ],
 )
 def test_settings_that_cannot_be_used_are_told(
     streams: Path, variables: dict[str, str], sentence: str
 ) -> None:
     assert sentence in refusal(streams, **variables)
+
+
+def test_client_that_leaves_amid_its_body_is_no_fault_of_ours(
+    streams: Path, embedded_kafka: str
+) -> None:
+    head = "POST /v1/events/flights HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with publisher(streams, KAFKA__BOOTSTRAP=embedded_kafka) as (process, url):
+        address = (LOOPBACK, httpx.URL(url).port or 0)
+        with socket.create_connection(address, timeout=10) as leaving:
+            leaving.sendall(f"{head}Content-Length: 100\r\nExpect: 100-continue\r\n\r\n".encode())
+            assert leaving.recv(100).startswith(b"HTTP/1.1 100")  # its body is being read
+            leaving.sendall(b"{")
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=20)
+
+    assert "Traceback" not in said

@@ -131,7 +131,8 @@ def test_every_service_stays_ready_whatever_it_works_with_is_away(
 
 def test_services_start_while_nothing_is_there_and_only_the_router_waits(tmp_path: Path) -> None:
     """It would have nothing to do; the others say more by their answers than by being taken out."""
-    away = f"{LOOPBACK}:{free_port()}"
+    kafka_port = free_port()
+    away = f"{LOOPBACK}:{kafka_port}"
     settings = {"KAFKA__CONNECT_TIMEOUT": "1"}
     with running_services(tmp_path, away, f"redis://{LOOPBACK}:{free_port()}") as services:
         begun = {"registry": services.begin("registry")}
@@ -145,6 +146,19 @@ def test_services_start_while_nothing_is_there_and_only_the_router_waits(tmp_pat
         tells(router, 'router_failures_total{of="kafka"}', lambda n: n >= 1)
         assert health(router) == [200, 503, 503]
         assert [router.get(path).text for path in HEALTH[1:]] == ["starting\n", "starting\n"]
+
+        # Nobody knows yet which tokens are revoked: they are neither accepted nor refused for good.
+        assert read(services, begun["gateway"]).status_code == 503
+        assert post(services, begun["publisher"], f"/v1/events/{STREAM}", {"key": "a"}) == 503
+        undecided = 'tokens_refused_total{reason="undecided"}'
+        assert begun["gateway"].metric(undecided) == begun["publisher"].metric(undecided) == 1
+        with embedded_broker(tmp_path / "broker", kafka_port=kafka_port):
+            wait_until(
+                lambda: "token-undecided" not in read(services, begun["gateway"]).text,
+                within=PATIENCE,
+                what="the gateway's knowledge of what is revoked",
+            )
+        are_well(begun)
 
 
 def test_a_publisher_listens_while_it_asks_for_kafka_the_first_time(tmp_path: Path) -> None:

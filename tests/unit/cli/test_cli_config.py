@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tidewire.cli.app import make_app
-from tidewire.cli.connection import connection
+from tidewire.cli.connection import connection, kafka_settings
 from tidewire.config.errors import ConfigError
 from tidewire.config.streams_file import streams_schema
 from tidewire.dev.data_dir import claimed
@@ -135,6 +135,20 @@ def test_a_broker_that_is_no_address_names_where_it_was_set(
     assert str(run("topics", "check", "--kafka", "here").exception).startswith("--kafka: must be")
     monkeypatch.setenv("TIDEWIRE_KAFKA__BOOTSTRAP", "here")
     assert str(run("topics", "check").exception).startswith("TIDEWIRE_KAFKA__BOOTSTRAP: must be")
+
+
+def test_the_environment_says_how_a_broker_is_spoken_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"PROTOCOL": "SASL_SSL", "MECHANISM": "PLAIN", "USERNAME": "tide", "PASSWORD": "hush"}
+    for name, text in told.items():
+        monkeypatch.setenv(f"TIDEWIRE_KAFKA__SECURITY__{name}", text)
+    monkeypatch.setenv("TIDEWIRE_KAFKA__BOOTSTRAP", "kafka:9093")
+    for given, bootstrap in ((None, "kafka:9093"), ("other:9093", "other:9093")):
+        settings = kafka_settings(given)
+        assert settings.bootstrap == bootstrap
+        assert settings.librdkafka_common()["sasl.username"] == "tide"
+    monkeypatch.delenv("TIDEWIRE_KAFKA__SECURITY__PASSWORD")
+    with pytest.raises(ConfigError, match=r"^TIDEWIRE_KAFKA__SECURITY__PASSWORD: is not set"):
+        kafka_settings("other:9093")
 
 
 def test_commands_find_the_run_of_a_data_directory(tmp_path: Path) -> None:

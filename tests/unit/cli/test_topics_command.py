@@ -55,6 +55,7 @@ def test_topics_of_the_system_have_as_many_replicas_as_the_stream_with_most(
         "notices": 2,
         "tidewire.system": 3,
         "tidewire.flows": 3,
+        "tidewire.revocations": 3,
         "tidewire.targeted": 3,
         "tidewire.inbox": 3,
         "tidewire.targeted.dlq": 3,
@@ -68,7 +69,16 @@ def test_replicas_of_the_topics_of_the_system_can_be_said(made: dict[str, TopicS
         "notices": 2,
         "tidewire.system": 2,
         "tidewire.flows": 2,
+        "tidewire.revocations": 2,
     }
+
+
+def test_topic_of_revocations_keeps_the_newest_word_on_everybody(
+    made: dict[str, TopicSpec],
+) -> None:
+    assert apply() == 0
+    revocations = made["tidewire.revocations"]
+    assert (revocations.partitions, revocations.config["cleanup.policy"]) == (1, "compact")
 
 
 def test_no_replica_at_all_is_refused(made: dict[str, TopicSpec]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 LOCKS = ROOT / "deploy" / "requirements"
-LOCKED = ("run", "dev", "embedded")
+LOCKED = ("run", "dev", "embedded", "fuzz")
 SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 

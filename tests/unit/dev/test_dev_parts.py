@@ -53,6 +53,16 @@ def test_node_drains_when_it_is_told_to_end_alone_and_at_once_with_the_run() -> 
     assert spec.ends_by is signal.SIGINT
 
 
+def test_limits_that_would_meet_everybody_on_one_machine_are_lifted_and_no_other() -> None:
+    told = gateway_spec(COMMON, "gateway-1", NodePorts(0)).environment
+    limits = {name.rpartition("LIMITS__")[2]: v for name, v in told.items() if "LIMITS__" in name}
+    assert limits == {
+        "CONNECTIONS_PER_ADDRESS": "0",
+        "ADDRESS_HANDSHAKES_PER_SECOND": "0",
+        "HANDSHAKES_PER_SECOND": "0",
+    }
+
+
 def test_node_rests_between_fetches_where_the_broker_needs_it() -> None:
     told = gateway_spec(replace(COMMON, fetch_pause=0.02), "gateway-1", NodePorts(0)).environment
     assert told["TIDEWIRE_GATEWAY__KAFKA__FETCH_PAUSE"] == "0.02"

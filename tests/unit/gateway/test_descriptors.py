@@ -51,7 +51,7 @@ def test_limit_is_raised_as_far_as_needed_and_allowed(
     monkeypatch.setattr(resource, "getrlimit", system.getrlimit)
     monkeypatch.setattr(resource, "setrlimit", system.setrlimit)
     configured = GatewaySettings(
-        streams=Path("streams.yaml"), limits=LimitSettings(max_connections=2000)
+        streams=Path("streams.yaml"), dev=True, limits=LimitSettings(max_connections=2000)
     )
     assert fit_connections(configured).limits.max_connections == connections
     assert system.limits == limits

@@ -1,13 +1,14 @@
 """A token that was verified is known for as long as it is good, and nothing else is."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
 from tidewire.identity.errors import ExpiredTokenError, InvalidTokenError
 from tidewire.identity.issuing import issue_token
 from tidewire.identity.rights import Action
-from tidewire.identity.tokens import Identity, TokenVerifier
+from tidewire.identity.tokens import Identity, TokenPolicy, TokenVerifier
 from tidewire_gateway.known_tokens import KnownTokens
 
 KEY = b"k" * 32
@@ -15,7 +16,7 @@ KEY = b"k" * 32
 
 class CountingVerifier(TokenVerifier):
     def __init__(self) -> None:
-        super().__init__(KEY, leeway=0.0)
+        super().__init__(KEY, TokenPolicy(leeway=0.0))
         self.seen: list[str] = []
 
     def verify(self, token: str) -> Identity:
@@ -77,3 +78,20 @@ def test_oldest_token_makes_room_for_the_newest() -> None:
 def test_token_of_no_text_that_can_be_sent_is_refused() -> None:
     with pytest.raises(InvalidTokenError):
         KnownTokens(TokenVerifier(KEY)).verify("\ud800")
+
+
+class RevocableVerifier(CountingVerifier):
+    """Tells that a key was withdrawn, when the test says so."""
+
+    def on_withdrawn(self, forget: Callable[[], None]) -> None:
+        self.withdraw = forget
+
+
+def test_no_token_is_known_when_a_key_was_withdrawn() -> None:
+    verifier = RevocableVerifier()
+    tokens = KnownTokens(verifier)
+    token = token_of("ann")
+    tokens.verify(token)
+    verifier.withdraw()
+    tokens.verify(token)
+    assert verifier.seen == [token, token]

@@ -16,7 +16,7 @@ COUNTS = st.integers(2, MOST_PROCESSES)
 
 
 def settings(**options: Any) -> GatewaySettings:
-    return GatewaySettings(streams=Path("streams.yaml"), **options)
+    return GatewaySettings(streams=Path("streams.yaml"), dev=True, **options)
 
 
 def test_nodes_are_numbered_and_have_internal_ports_from_the_configured_one_on() -> None:

@@ -237,3 +237,59 @@ def test_partition_wanted_again_while_it_lingers_changes_nothing() -> None:
     demand.expire(100.0)
     assert demand.wanted() == {partition}
     assert demand.version == version
+
+
+# What comes while the credentials are looked at
+
+
+def looked_at(limits: Limits | None = None) -> Session:
+    session = fresh(limits)
+    list(session.receive_text(HELLO, 100.0))
+    return session
+
+
+def test_what_comes_behind_a_hello_is_held_until_it_is_accepted() -> None:
+    session = looked_at()
+    for frame in (SUBSCRIBE, b'{"v":1,"type":"ack"}', HELLO):
+        assert list(session.receive_text(frame, 101.0)) == []
+    session.welcome(None)
+    kinds = [type(action) for action in session.release(102.0)]
+    assert kinds == [Perform, Refuse, Refuse]
+    assert list(session.release(102.0)) == []
+
+
+def test_what_is_held_has_a_limit() -> None:
+    session = looked_at(Limits(max_frame_in=1024))
+    actions: list[object] = []
+    frames = 0
+    while not actions:
+        frames += 1
+        actions = list(session.receive_text(SUBSCRIBE, 101.0))
+    assert [a.code for a in actions if isinstance(a, Close)] == [3030]
+    assert (frames - 1) * len(SUBSCRIBE) <= 1024 < frames * len(SUBSCRIBE)
+
+
+def test_what_is_held_counts_as_messages_once_it_is_let_go() -> None:
+    limits = Limits(messages_in=2, messages_in_window=10.0, subscriptions_per_connection=0)
+    session = looked_at(limits)
+    for _ in range(3):
+        list(session.receive_text(SUBSCRIBE, 100.0))
+    session.welcome(None)
+    assert [type(a) for a in session.release(100.0)] == [Perform, Perform, Refuse]
+
+
+def test_session_that_ends_meanwhile_lets_nothing_go() -> None:
+    session = looked_at()
+    list(session.receive_text(SUBSCRIBE, 100.0))
+    session.closed()
+    assert list(session.release(100.0)) == []
+
+
+def test_deadline_of_hello_holds_while_the_credentials_are_looked_at() -> None:
+    assert looked_at().next_deadline() == (108.0, Deadline.HELLO)
+
+
+def test_frames_that_are_not_the_protocol_end_the_wait() -> None:
+    session = looked_at(Limits(bad_frames=2))
+    list(session.receive_binary())
+    assert isinstance(list(session.receive_text(b"x", 100.0))[-1], Close)

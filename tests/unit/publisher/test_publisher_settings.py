@@ -24,7 +24,8 @@ def test_development_mode_listens_on_loopback_only() -> None:
 def test_outside_development_mode_a_key_is_needed() -> None:
     with pytest.raises(ConfigError, match=f"^{PREFIX}TOKEN_KEY_FILE: is not set"):
         load(STREAMS="s")
-    assert load(STREAMS="s", TOKEN_KEY_FILE="k", HOST="0.0.0.0").token_key_file == Path("k")
+    served = load(STREAMS="s", TOKEN_KEY_FILE="k", HOST="0.0.0.0", TRUST_PROXY_TLS="1")
+    assert served.token_key_file == Path("k")
 
 
 def test_a_bound_that_lets_nothing_through_is_refused() -> None:

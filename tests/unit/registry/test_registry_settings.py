@@ -22,7 +22,7 @@ def test_durations_are_seconds() -> None:
 
 
 def test_development_mode_listens_on_loopback_only() -> None:
-    assert load(HOST="0.0.0.0").host == "0.0.0.0"
+    assert load(HOST="0.0.0.0", INTERNAL_KEY_FILE="k").host == "0.0.0.0"
     with pytest.raises(ConfigError, match=f"^{PREFIX}HOST: development mode .* 127.0.0.1"):
         load(DEV="1", HOST="0.0.0.0")
 

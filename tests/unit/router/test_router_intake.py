@@ -81,7 +81,7 @@ def test_a_dead_letter_too_large_for_its_topic_keeps_its_provenance_alone() -> N
     cut = without_value(dead_letter_record(DeadLetter(record, "too_large", "less"), "dlq"))
 
     names = [name for name, _ in cut.headers]
-    assert (cut.key, cut.value) == (None, None)
+    assert (cut.key, cut.value) == (None, b"")
     assert all(name.startswith("tidewire-dlq-") for name in names)
     assert ("tidewire-dlq-value-omitted", b"500") in cut.headers
 
@@ -93,6 +93,15 @@ def test_of_what_cannot_be_decoded_the_place_is_told() -> None:
     assert headers["tidewire-dlq-partition"] == b"3"
     assert headers["tidewire-dlq-offset"] == b"9"
     assert headers["tidewire-dlq-reason"] == b"undecodable"
+
+
+def test_a_dead_letter_is_never_a_record_that_clients_refuse_to_write() -> None:
+    """aiokafka writes none that has neither key nor value: a router would end at it, and so would the next one."""
+    nothing = targeted_record()._replace(key=None, value=None)
+    where = RecordPosition("targeted", 3, 9)
+    user_lacks = DeadLetter(nothing, "no_user", "give the user's id")
+    assert dead_letter_record(user_lacks, "dlq").value == b""
+    assert dead_letter_record(undecodable(where), "dlq").value == b""
 
 
 def test_record_in_another_partition_than_its_users_is_a_dead_letter() -> None:

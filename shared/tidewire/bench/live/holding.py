@@ -18,7 +18,11 @@ SLOWEST_CONNECTING: Final = 200.0
 """Connections a second below which it is given up, unless the plan asks for fewer."""
 _CURES: Final = {
     "503": "a node takes no more: ask for fewer --connections, open them at a --connect-rate, or raise "
-    "its TIDEWIRE_GATEWAY__LIMITS__MAX_CONNECTIONS, …MAX_HANDSHAKES",
+    "its TIDEWIRE_GATEWAY__LIMITS__MAX_CONNECTIONS, …MAX_HANDSHAKES, …HANDSHAKES_PER_SECOND",
+    "429": "the node limits what comes from one address: lift its TIDEWIRE_GATEWAY__LIMITS__CONNECTIONS_PER_ADDRESS, "
+    "…ADDRESS_HANDSHAKES_PER_SECOND with 0",
+    "3504": "they are too many of one user: lift the node's TIDEWIRE_GATEWAY__LIMITS__CONNECTIONS_PER_USER with 0, "
+    "and raise TIDEWIRE_REGISTRY__CONNECTIONS_PER_USER, or give each a token of its own",
     "no_port": "this machine has no more ports to one address: ask for fewer --connections",
     "unreachable": "the node does not accept connections",
 }
@@ -63,6 +67,6 @@ def wait_until_ready(site: Site, client: LoadClient, timeout: float) -> None:
         client.wait_until_ready(timeout)
     except NotReadyError as error:
         report = client.report()
-        seen = [*report.refused, *report.errors]
+        seen = [*report.refused, *report.errors, *map(str, report.closes)]
         cures = "; ".join(cure for kind, cure in _CURES.items() if kind in seen)
         raise RefusedError(f"{site.url}: {error}{cures and ': '}{cures}") from error
