@@ -28,11 +28,10 @@ def redis(tmp_path: Path) -> Iterator[RedisProcess]:
         yield process
 
 
-@pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
-def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningBroker]:
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[RunningBroker]:
     """One of the test's own, which it may kill."""
-    start = embedded_broker if request.param == "embedded" else apache_kafka
-    with start(tmp_path / "broker") as running:
+    with apache_kafka(tmp_path / "broker") as running:
         yield running
 
 
@@ -76,6 +75,7 @@ def read(services: Services, gateway: Process) -> httpx.Response:
     return httpx.get(url, headers=headers, timeout=20, trust_env=False)
 
 
+@pytest.mark.kafka
 def test_every_service_stays_ready_whatever_it_works_with_is_away(
     broker: RunningBroker, redis: RedisProcess, tmp_path: Path
 ) -> None:
