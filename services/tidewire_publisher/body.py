@@ -7,6 +7,8 @@ from http import HTTPStatus
 
 from fastapi import Request
 
+from tidewire.http.bodies import BodyTooLargeError, read_bounded
+
 from .core.admission import Admission
 from .core.problems import Problem, ProblemError
 from .core.requests import media_type_of
@@ -51,15 +53,11 @@ def _declared_size(request: Request, max_bytes: int) -> int:
 
 async def _read_body(request: Request, max_bytes: int, timeout: float) -> bytes:  # noqa: ASYNC109 # answers with a status of its own
     """The whole body; raises ``ProblemError`` (408, 413), ``ClientDisconnect``."""
-    chunks: list[bytes] = []
-    size = 0
     try:
         async with asyncio.timeout(timeout):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > max_bytes:
-                    raise _too_large(max_bytes, hang_up=True)
-                chunks.append(chunk)
+            return await read_bounded(request, max_bytes)
+    except BodyTooLargeError:
+        raise _too_large(max_bytes, hang_up=True) from None
     except TimeoutError:
         raise ProblemError(
             Problem(
@@ -70,7 +68,6 @@ async def _read_body(request: Request, max_bytes: int, timeout: float) -> bytes:
                 headers=_HANG_UP,
             )
         ) from None
-    return b"".join(chunks)
 
 
 def _too_large(max_bytes: int, *, hang_up: bool) -> ProblemError:

@@ -8,6 +8,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from tidewire.config.explain import explain
+from tidewire.http.bodies import BodyTooLargeError, read_bounded
 from tidewire.ingest.errors import FieldProblem
 
 from .core.problems import (
@@ -34,18 +35,13 @@ async def read_body(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > MOST_BYTES:
         raise ProblemError(body_too_large(MOST_BYTES))
-    chunks: list[bytes] = []
-    size = 0
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > MOST_BYTES:
-                    raise ProblemError(body_too_large(MOST_BYTES))
-                chunks.append(chunk)
+            return await read_bounded(request, MOST_BYTES)
+    except BodyTooLargeError:
+        raise ProblemError(body_too_large(MOST_BYTES)) from None
     except TimeoutError:
         raise ProblemError(body_timeout(BODY_TIMEOUT)) from None
-    return b"".join(chunks)
 
 
 def checked(model: type[M], body: bytes) -> M:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidewire.http.answers import problem_response
+from tidewire.http.bodies import BodyTooLargeError, read_bounded
 from tidewire.http.internal_guard import InternalGuard
 from tidewire.http.problems import Problem
 from tidewire.identity.internal_keys import InternalKeys
@@ -159,12 +160,10 @@ class Door:
 
 async def _shown(request: Request) -> str | None:
     """The form's `key`, empty where there is none or who sends it has left; None for a body that is too large."""
-    body = b""
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MOST_BODY:
-                return None
+        body = await read_bounded(request, _MOST_BODY)
+    except BodyTooLargeError:
+        return None
     except ClientDisconnect:
         return ""
     fields = parse_qs(body.decode("ascii", "replace"))

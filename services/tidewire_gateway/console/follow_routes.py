@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tidewire.config.explain import explain
 from tidewire.config.streams import is_reserved
 from tidewire.http.answers import problem_response
+from tidewire.http.bodies import BodyTooLargeError, read_bounded
 from tidewire.http.page_guard import FOREIGN_PAGE
 from tidewire.http.problems import Problem, ProblemError
 from tidewire.ingest.errors import FieldProblem
@@ -181,11 +182,10 @@ async def _read(request: Request) -> _Body:
     sent_as = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent_as != _MEDIA_TYPE:
         raise ProblemError(_NOT_JSON)
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BODY:
-            raise ProblemError(_TOO_LARGE)
+    try:
+        body = await read_bounded(request, _MOST_BODY)
+    except BodyTooLargeError:
+        raise ProblemError(_TOO_LARGE) from None
     try:
         return _Body.model_validate_json(body)
     except ValidationError as error:

@@ -8,6 +8,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
+from tidewire.http.bodies import BodyTooLargeError, read_bounded
 from tidewire.protocol.trace_context import TRACEPARENT
 
 from .push import Push
@@ -111,12 +112,12 @@ def make_internal_router(targeted_of: Callable[[], Targeted | None]) -> APIRoute
 
 async def _body_of(request: Request) -> bytes:
     """All of it; no more than there may be is read."""
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _MOST_BODY:
-            raise HTTPException(413, f"{_MOST_BODY} bytes are the most", {"Connection": "close"})
-    return bytes(body)
+    try:
+        return await read_bounded(request, _MOST_BODY)
+    except BodyTooLargeError:
+        raise HTTPException(
+            413, f"{_MOST_BODY} bytes are the most", {"Connection": "close"}
+        ) from None
 
 
 def _decoded(decode: Callable[[bytes], T], body: bytes) -> T:
