@@ -138,10 +138,26 @@ _LETTERS = ("inbox", "mailbox", "push", "nobody", "expired", "fenced", "unreadab
 _ERROR_CODES = tuple(code.value for code in ErrorCode)
 _CLOSE_CODES = (*(str(code.value) for code in CloseCode), "1005", "1006", OTHER)
 
-_TLS_NOTE = (
-    "`failed` are clients that speak no TLS, know other versions or ciphers, do not trust the certificate (where they say "
-    "so), or hang up; `crowded_out` are sockets beyond what there are file descriptors for."
-)
+
+def _tls(service: str) -> tuple[MetricSpec, ...]:
+    """Of a service with a public port."""
+    return (
+        MetricSpec(
+            "tls_handshakes_total",
+            Kind.COUNTER,
+            "TLS handshakes on the public port, by how they ended",
+            service,
+            {"outcome": _TLS_HANDSHAKES},
+            note="`failed` are clients that speak no TLS, know other versions or ciphers, do not trust the certificate (where they say "
+            "so), or hang up; `crowded_out` are sockets beyond what there are file descriptors for.",
+        ),
+        MetricSpec(
+            "tls_certificate_expires_seconds",
+            Kind.GAUGE,
+            "When the certificate that is shown expires, in Unix seconds; 0 without TLS",
+            service,
+        ),
+    )
 
 
 def _revocations(service: str) -> tuple[MetricSpec, ...]:
@@ -312,20 +328,7 @@ METRICS: tuple[MetricSpec, ...] = (
         "gateway",
         {"outcome": _HANDSHAKES},
     ),
-    MetricSpec(
-        "tls_handshakes_total",
-        Kind.COUNTER,
-        "TLS handshakes on the public port, by how they ended",
-        "gateway",
-        {"outcome": _TLS_HANDSHAKES},
-        note=_TLS_NOTE,
-    ),
-    MetricSpec(
-        "tls_certificate_expires_seconds",
-        Kind.GAUGE,
-        "When the certificate that is shown expires, in Unix seconds; 0 without TLS",
-        "gateway",
-    ),
+    *_tls("gateway"),
     MetricSpec(
         "limited_total",
         Kind.COUNTER,
@@ -521,20 +524,7 @@ METRICS: tuple[MetricSpec, ...] = (
         "publisher",
         buckets=_LATENCIES,
     ),
-    MetricSpec(
-        "tls_handshakes_total",
-        Kind.COUNTER,
-        "TLS handshakes on the public port, by how they ended",
-        "publisher",
-        {"outcome": _TLS_HANDSHAKES},
-        note=_TLS_NOTE,
-    ),
-    MetricSpec(
-        "tls_certificate_expires_seconds",
-        Kind.GAUGE,
-        "When the certificate that is shown expires, in Unix seconds; 0 without TLS",
-        "publisher",
-    ),
+    *_tls("publisher"),
     MetricSpec(
         "user_events_published_total",
         Kind.COUNTER,
