@@ -113,7 +113,7 @@ def _check_user(identity: Identity | None, known: Identity, node: Host) -> None:
         error = InvalidTokenError(
             "the token is another user's: connect anew with it", Refusal.OTHER_USER
         )
-        node.instruments.token_refused(error)
+        node.instruments.refused_tokens.count(error)
         raise error
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from prometheus_client import Counter
 
 from tidewire.http.token_check import RefusedTokens
-from tidewire.identity.errors import IdentityError
 from tidewire.protocol.codes import ErrorCode, Recovered
 from tidewire.telemetry.metrics import Metrics, label_or_other
 
@@ -80,7 +79,7 @@ class Instruments:
             if outcome is not Recovered.NONE
             for source in Source
         }
-        self._tokens_refused = RefusedTokens(metrics)
+        self.refused_tokens = RefusedTokens(metrics)
         self._handshakes = metrics.counters("handshakes_total", "outcome")
         self._limited = metrics.counters("limited_total", "limit")
         self._errors = metrics.counters("errors_total", "code")
@@ -156,9 +155,6 @@ class Instruments:
 
     def one_off_read(self, outcome: str) -> None:
         self._one_off_reads[outcome].inc()
-
-    def token_refused(self, error: IdentityError) -> None:
-        self._tokens_refused.count(error)
 
     def error(self, code: ErrorCode) -> None:
         self._errors[code].inc()

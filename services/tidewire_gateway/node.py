@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tidewire.config.streams import Stream, is_reserved
-from tidewire.identity.errors import IdentityError, InvalidTokenError
+from tidewire.http.token_check import Verification
+from tidewire.identity.errors import InvalidTokenError
 from tidewire.identity.tokens import Identity, TokenVerifier
 from tidewire.kafka.ports import RecordReader, TopicAdmin
 from tidewire.protocol.frames import Subscribe
@@ -77,8 +78,10 @@ class Node:
         self.sweep = Sweep(self.connections, instruments)
         self._unwelcomed: set[Connection] = set()
         self._vitals = Vitals(instruments)
-        self._tokens = None if verifier is None else KnownTokens(verifier)
-        self._revocations = revocations
+        self._verification: Verification | None = None
+        if verifier is not None:
+            known = KnownTokens(verifier)
+            self._verification = Verification(known.verify, revocations, instruments.refused_tokens)
         self._revoking: Revoking | None = None
         if revocations is not None:
             self._revoking = Revoking(revocations, self.connections, instruments)
@@ -192,18 +195,11 @@ class Node:
 
     def verify(self, token: str) -> Identity:
         """Whom a token speaks for; raises ``IdentityError``, as `TokenVerifier.verify` does."""
-        if self._tokens is None:
+        if self._verification is None:
             raise InvalidTokenError(
                 "this node has no key to check tokens with; connect without one"
             )
-        try:
-            identity = self._tokens.verify(token)
-            if self._revocations is not None:
-                self._revocations.check(identity)
-        except IdentityError as error:
-            self.instruments.token_refused(error)
-            raise
-        return identity
+        return self._verification.verify(token)
 
     def overload(self) -> Overload | None:
         """Why nobody new is accepted; None where somebody is."""

@@ -18,7 +18,7 @@ from tidewire import __version__
 from tidewire.config.streams import Stream
 from tidewire.http.answers import client_gone, problem_response
 from tidewire.http.serving import end_with
-from tidewire.http.token_check import KeyFetching
+from tidewire.http.token_check import KeyFetching, RefusedTokens, Verification
 from tidewire.identity.internal_keys import InternalKeys, headers_of
 from tidewire.identity.tokens import TokenVerifier
 from tidewire.kafka.ports import RecordReader, RecordWriter
@@ -37,13 +37,13 @@ from .core.admission import Admission
 from .core.problems import Problem
 from .core.requests import RequestLimits
 from .ingest import EventIngest
+from .key_fetching import kept_fetched
 from .openapi import PROBLEM_SCHEMA, TOKEN_SECURITY
 from .push_endpoint import PushEndpoint
 from .pusher import MAX_CALLS, Pusher
 from .reporting import PublisherObserver
 from .routes import Endpoints, Policy
 from .settings import PublisherSettings
-from .verification import Verification, kept_fetched
 
 __all__ = ["create_app"]
 
@@ -106,7 +106,9 @@ def create_app(
             poll_interval=settings.topic_poll_interval,
             metrics=metrics,
         )
-    verify = None if verifier is None else Verification(verifier, revocations, metrics).verify
+    verify = None
+    if verifier is not None:
+        verify = Verification(verifier.verify, revocations, RefusedTokens(metrics)).verify
     access = Access(verify, is_dev=settings.dev)
     intake = Intake(
         Admission(max_bytes=settings.max_pending_bytes),

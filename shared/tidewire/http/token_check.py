@@ -1,11 +1,13 @@
 """How a service checks tokens: with which keys, kept up to date, counted and told of."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import Counter
 
+from ..identity.claims import Identity
 from ..identity.errors import IdentityError, KeyNeededError
 from ..identity.jwks import JwksKeys
 from ..identity.jwks_http import JwksUnavailableError, JwksUrl
@@ -13,10 +15,11 @@ from ..identity.key_ring import ASYMMETRIC, KeyRing
 from ..identity.key_sources import KeyFilesThenJwks, accepted, named_keys
 from ..identity.settings import TokenSettings
 from ..identity.tokens import TokenVerifier
+from ..revocation.reading import RevocationReader
 from ..telemetry.logging import get_logger
 from ..telemetry.metrics import Metrics, label_or_other
 
-__all__ = ["KeyFetching", "RefusedTokens", "TokenCheck", "make_token_check"]
+__all__ = ["KeyFetching", "RefusedTokens", "TokenCheck", "Verification", "make_token_check"]
 
 _log = get_logger(__name__)
 
@@ -31,6 +34,34 @@ class RefusedTokens:
         """Nobody is refused yet who waits for a key."""
         if not isinstance(error, KeyNeededError):
             label_or_other(self._refused, error.refusal).inc()
+
+
+class Verification:
+    """The tokens of a service: verified, held against what is revoked, and counted where they are refused.
+
+    ``verify`` is that of a `TokenVerifier`, or of who remembers what it said; ``revocations`` None: all tokens stay good.
+    """
+
+    def __init__(
+        self,
+        verify: Callable[[str], Identity],
+        revocations: RevocationReader | None,
+        refused: RefusedTokens,
+    ) -> None:
+        self._verify = verify
+        self._revocations = revocations
+        self._refused = refused
+
+    def verify(self, token: str) -> Identity:
+        """Whom the token speaks for; raises ``IdentityError``, as `TokenVerifier.verify` does."""
+        try:
+            identity = self._verify(token)
+            if self._revocations is not None:
+                self._revocations.check(identity)
+        except IdentityError as error:
+            self._refused.count(error)
+            raise
+        return identity
 
 
 class KeyFetching:
