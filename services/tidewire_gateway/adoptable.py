@@ -117,7 +117,7 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
         self.adopted.begin(adopter, self.frames, is_text=is_text)
         if self.read_paused:
             self.transport.resume_reading()
-        self._replay(adopter)
+        self._replay(self.adopted, adopter)
 
     def fail(self) -> None:
         self.send_500_response()
@@ -133,11 +133,11 @@ class AdoptableProtocol(WebSocketsSansIOProtocol):
         if self.close_timer is None:
             self.transport.close()
 
-    def _replay(self, adopter: Adopter) -> None:
+    def _replay(self, adopted: AdoptedWebSocket, adopter: Adopter) -> None:
         while not self.queue.empty():
             event = cast(dict[str, Any], self.queue.get_nowait())
             if event["type"] == "websocket.receive":
                 text = event.get("text")
                 adopter.on_binary() if text is None else adopter.on_text(text.encode())
             elif event["type"] == "websocket.disconnect":
-                self.transport.close()
+                adopted.close_transport()

@@ -129,6 +129,11 @@ class AdoptedWebSocket(asyncio.Protocol):
         self._last_words = b"".join(self.conn.data_to_send())
         self._end()
 
+    def close_transport(self) -> None:
+        """Once: of asyncio's TLS transports one that is closed again answers no question any more."""
+        if not self.transport.is_closing():
+            self.transport.close()
+
     def abort(self) -> None:
         """End the connection at once: no close frame can pass a full socket."""
         self.transport.abort()
@@ -192,7 +197,7 @@ class AdoptedWebSocket(asyncio.Protocol):
         """The server ends (uvicorn calls this)."""
         if self._adopter is not None:
             self._adopter.on_shutdown()
-        self.transport.close()
+        self.close_transport()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
@@ -249,7 +254,7 @@ class AdoptedWebSocket(asyncio.Protocol):
         self._last_words = b""
         self.close_sent = True
         self._abort_later()
-        self.transport.close()
+        self.close_transport()
 
     def _write_pongs(self) -> None:
         """Those of one read at once; none stands behind a close."""

@@ -7,7 +7,7 @@ import socket
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import websockets
 import yaml
@@ -143,6 +143,11 @@ class Gateway:
     def stop(self) -> None:
         """As SIGINT does."""
         self._server.should_exit = True
+
+    @property
+    def protocols(self) -> set[Any]:
+        """What serves each socket now."""
+        return cast(set[Any], self._server.server_state.connections)
 
     @property
     def node(self) -> Node:

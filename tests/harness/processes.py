@@ -7,13 +7,17 @@ __all__ = ["is_gone", "processes_naming"]
 
 
 def is_gone(pid: int) -> bool:
-    """Whether a process ended; one that only waits to be reaped has."""
+    """Whether a process ended; one that only waits to be reaped has.
+
+    What it held open is closed then: the last of its threads closes it, and the first may end before.
+    """
     try:
         os.kill(pid, 0)
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        threads = len(os.listdir(f"/proc/{pid}/task"))
     except (ProcessLookupError, FileNotFoundError):
         return True
-    return state == "Z"
+    return state == "Z" and threads == 1
 
 
 def processes_naming(marker: str) -> list[int]:

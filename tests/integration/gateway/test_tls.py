@@ -189,6 +189,18 @@ async def test_node_drains_its_clients(gateway: Gateway, trust: ssl.SSLContext) 
     await eventually(gateway.is_stopping)
 
 
+async def test_connection_that_the_server_and_its_client_end_at_once_is_still_looked_at(
+    gateway: Gateway, trust: ssl.SSLContext
+) -> None:
+    """asyncio's TLS transport that is closed a second time answers no question any more."""
+    async with gateway.connect(ssl=trust):
+        (connection,) = gateway.app.state.node.connections
+        (protocol,) = gateway.protocols
+        protocol.shutdown()
+        protocol.eof_received()
+        assert connection.sweep(asyncio.get_running_loop().time()) >= 0
+
+
 # Certificates
 
 
