@@ -23,6 +23,9 @@ from tidewire.kafka.ports import RecordReader
 from tidewire.kafka.records import NewRecord, TopicPartition, TopicSpec
 from tidewire.kafka.settings import KafkaSettings
 
+TOO_LATE = 24
+"""Questions without an answer, 0.5 s each: beyond the time after which librdkafka says of a request that it timed out."""
+
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -145,6 +148,25 @@ async def test_a_reader_reports_a_broker_that_went_away_and_goes_on_when_it_is_b
         await reader.close()
 
     assert read.values() == [b"%d" % number for number in range(10)]
+
+
+async def test_a_reader_does_not_take_its_own_client_giving_up_for_an_answer(
+    switched_embedded: SwitchedBroker,
+) -> None:
+    backend = ServerBackend(switched_embedded.bootstrap)
+    topic = new_topic(backend)
+    reader = ConfluentReader(backend.settings(silence_timeout=0.5))
+    await reader.start()
+    try:
+        await reader.assign({TopicPartition(topic, 0): 0})
+        with switched_embedded.silenced():
+            with pytest.raises(BrokerUnavailableError):
+                await read_until(reader, lambda _: False)
+            for _ in range(TOO_LATE):
+                with pytest.raises(BrokerUnavailableError):
+                    await reader.fetch(max_records=10, max_wait=0.1)
+    finally:
+        await reader.close()
 
 
 async def _read_despite_faults(reader: RecordReader, read: Collected, count: int) -> None:

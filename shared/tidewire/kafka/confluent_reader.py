@@ -341,12 +341,13 @@ class ConfluentReader:
         loop = asyncio.get_running_loop()
         if not self._next or loop.time() - self._checked_at < self._settings.silence_timeout:
             return
-        self._checked_at = loop.time()
+        before, self._checked_at = self._checked_at, loop.time()
         try:
             await self._check_exist()
         except BrokerUnavailableError:
             await self._thread.call(self._consume, 1, 0.0, 0.0)
-            if not self._ready:
+            if not any(map(_is_answer, self._ready)):
+                self._checked_at = before  # no fetch is good before one was answered
                 raise
 
     async def _check_exist(self) -> None:
@@ -361,6 +362,12 @@ class ConfluentReader:
     def _started(self) -> TopicQueries:
         assert self._queries is not None, "start() comes first"
         return self._queries
+
+
+def _is_answer(message: _Message) -> bool:
+    """Whether a broker said it: librdkafka also tells when it has given a request up."""
+    error = message.error()
+    return error is None or error.code() == ck.KafkaError._PARTITION_EOF
 
 
 def _where(message: _Message) -> TopicPartition:
