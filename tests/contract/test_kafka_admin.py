@@ -21,6 +21,13 @@ def test_a_topic_is_made_as_specified(backend: Backend) -> None:
     assert (state.topic_id is not None) == backend.has_topic_ids
 
 
+def test_a_topic_tells_its_replicas_and_a_cluster_its_brokers(backend: Backend) -> None:
+    admin = backend.admin()
+    topic = new_topic(backend)
+    assert admin.describe([topic])[topic].replication == 1
+    assert admin.brokers() >= 1
+
+
 def test_a_topic_made_anew_has_another_id(backend: Backend) -> None:
     if not backend.has_topic_ids:
         pytest.skip("the embedded broker has no topic ids")

@@ -1,39 +1,43 @@
-"""`tidewire topics`: make and check the Kafka topics of the streams."""
+"""`tidewire topics`: make, list and check the Kafka topics that Tidewire uses."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from ..config.streams import Stream
 from ..dev.options import DEFAULT_DATA_DIR
+from ..kafka.ports import TopicAdmin
 from ..kafka.settings import KafkaSettings
 from ..system.streams import system_streams
 from ..topics import (
     DEFAULT_SLOTS,
     TopicReport,
     TopicsReport,
-    apply_topics,
     check_topics,
+    make_missing,
     revocations_topic,
     targeted_topics,
 )
-from ..topics.plan import Status
 from .connection import Connection, DataDirOption, KafkaOption, StreamsOption, connection
-from .output import console, print_json, print_line
+from .output import print_json, print_line, print_table, progress
+from .topics_report import as_table, plan_lines, plan_wire, topic_lines, topics_wire
 
 __all__ = ["register"]
 
-FOUND = 1
+BY_HAND = 1
+NOT_MADE = 3
 ANSWER_TIMEOUT = 10.0
 TargetedOption = Annotated[
     bool, typer.Option("--targeted", help="Also the topics of messages to users.")
 ]
 SlotsOption = Annotated[
     int,
-    typer.Option(metavar="N", min=1, max=10_000, help="Nodes that there may be, with --targeted."),
+    typer.Option(
+        metavar="N", min=1, max=10_000, help="Nodes that there may be, for messages to users."
+    ),
 ]
 ReplicationOption = Annotated[
     int | None,
@@ -49,16 +53,10 @@ ConsoleOption = Annotated[
     typer.Option("--console", help="Also the topics of the console: the system's own streams."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON line on stdout.")]
-_COLOURS = {
-    Status.OK: "green",
-    Status.CREATED: "green",
-    Status.MISSING: "yellow",
-    Status.DIFFERS: "red",
-}
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="Kafka topics of the streams.")
+    group = typer.Typer(no_args_is_help=True, help="Kafka topics that Tidewire uses.")
     group.command("apply")(apply)
     group.command("list")(list_topics)
     group.command("check")(check)
@@ -73,44 +71,56 @@ def apply(
     slots: SlotsOption = DEFAULT_SLOTS,
     console_too: ConsoleOption = False,
     replication: ReplicationOption = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan", "--dry-run", help="Print the plan and make nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the topics of the streams and of revocations that are missing; a topic that exists is checked, never changed.
 
-    Exit codes: 0 every topic is as it should be; 1 one differs; 2 Kafka or a file is not there.
+    The plan comes first. On a terminal it is asked whether to go ahead; a script, --yes and --json are not asked. Exit codes: 0
+    every topic is as it should be; 1 one differs, or cannot be made; 2 Kafka or a file is not there; 3 topics are
+    missing and were not made: after --plan, or since the answer was no.
     """
     to = connection(kafka, streams, data_dir)
     with _admin(to) as admin:
         wanted = _wanted(to, targeted, slots, console_too, replication)
-        _tell(apply_topics(admin, wanted), as_json=as_json)
+        before = check_topics(admin, wanted)
+        if plan_only:
+            _tell_plan(before, as_json=as_json)
+            raise typer.Exit(_exit_code(before))
+        if not as_json:
+            for line in plan_lines(before):
+                _news(line)
+            if before.missing and not yes and not _is_agreed(len(before.missing)):
+                _news("nothing was made")
+                raise typer.Exit(NOT_MADE)
+        _tell(make_missing(admin, wanted, before, about_to=_making), as_json=as_json)
 
 
 def list_topics(
     kafka: KafkaOption = None,
     streams: StreamsOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    targeted: TargetedOption = False,
+    targeted: Annotated[bool, typer.Option("--targeted", hidden=True)] = False,
     slots: SlotsOption = DEFAULT_SLOTS,
-    console_too: ConsoleOption = False,
+    console_too: Annotated[bool, typer.Option("--console", hidden=True)] = False,
+    replication: ReplicationOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the streams' topics and how they stand.
+    """List every topic that Tidewire would use, those of messages to users and of the console too, and how they stand.
 
-    Exit codes: 0 done, whatever they look like; 2 Kafka or a file is not there.
+    Of a topic that is not there, what `apply` would make. Exit codes: 0 done, whatever they look like; 2 Kafka or a file
+    is not there.
     """
     to = connection(kafka, streams, data_dir)
     with _admin(to) as admin:
-        report = check_topics(admin, _wanted(to, targeted, slots, console_too))
+        report = check_topics(admin, _wanted(to, True, slots, True, replication))
     if as_json:
-        print_json(_wire(report))
-        return
-    table = Table(box=None, header_style="bold")
-    for heading in ("topic", "streams", "partitions", "state"):
-        table.add_column(heading, justify="right" if heading == "partitions" else "left")
-    for topic in report.topics:
-        state = f"[{_COLOURS[topic.status]}]{topic.status}[/]"
-        table.add_row(topic.topic, ", ".join(topic.streams), str(topic.partitions), state)
-    console().print(table)
+        print_json(topics_wire(report))
+    else:
+        print_table(as_table(report))
 
 
 def check(
@@ -147,7 +157,7 @@ def _wanted(
 
 
 @contextmanager
-def _admin(to: Connection) -> Iterator[Any]:
+def _admin(to: Connection) -> Iterator[TopicAdmin]:
     admin = _connect(to.kafka)
     try:
         admin.wait_until_ready(ANSWER_TIMEOUT)
@@ -156,49 +166,49 @@ def _admin(to: Connection) -> Iterator[Any]:
         admin.close()
 
 
-def _connect(kafka: KafkaSettings) -> Any:
+def _connect(kafka: KafkaSettings) -> TopicAdmin:
     from ..kafka.confluent_clients import ConfluentAdmin  # librdkafka is slow to load
 
     return ConfluentAdmin(kafka)
 
 
+def _is_agreed(count: int) -> bool:
+    """Asks where somebody can answer; anything but yes is no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    topics = "1 topic" if count == 1 else f"{count} topics"
+    progress().print(f"make {topics}? [y/N]", end=" ", markup=False)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _making(topic: TopicReport) -> None:
+    _news(f"making {topic.topic}")
+
+
+def _news(text: str) -> None:
+    progress().print(text, markup=False)
+
+
+def _exit_code(report: TopicsReport) -> int:
+    if report.differing:
+        return BY_HAND
+    return NOT_MADE if report.missing else 0
+
+
+def _tell_plan(report: TopicsReport, *, as_json: bool) -> None:
+    if as_json:
+        print_json(plan_wire(report))
+        return
+    for line in plan_lines(report):
+        print_line(line)
+
+
 def _tell(report: TopicsReport, *, as_json: bool) -> None:
     if as_json:
-        print_json(_wire(report))
+        print_json(topics_wire(report))
     else:
         for topic in report.topics:
-            _tell_topic(topic)
+            for line in topic_lines(topic):
+                print_line(line)
     if not report.is_ok:
-        raise typer.Exit(FOUND)
-
-
-def _tell_topic(topic: TopicReport) -> None:
-    partitions = "1 partition" if topic.partitions == 1 else f"{topic.partitions} partitions"
-    said = {
-        Status.OK: f"ok, {partitions}",
-        Status.CREATED: f"created, {partitions}",
-        Status.MISSING: "missing; make it with `tidewire topics apply`",
-        Status.DIFFERS: "differs",
-    }
-    print_line(f"{topic.topic}: {said[topic.status]}")
-    for difference in topic.differences:
-        print_line(f"  {difference}")
-
-
-def _wire(report: TopicsReport) -> dict[str, Any]:
-    return {
-        "ok": report.is_ok,
-        "topics": [
-            {
-                "topic": topic.topic,
-                "streams": list(topic.streams),
-                "state": topic.status.value,
-                "partitions": topic.partitions,
-                "differences": [
-                    {"setting": d.setting, "wanted": d.wanted, "found": d.found}
-                    for d in topic.differences
-                ],
-            }
-            for topic in report.topics
-        ],
-    }
+        raise typer.Exit(BY_HAND)

@@ -15,7 +15,7 @@ __all__ = ["make_topics"]
 def make_topics(bootstrap: str, streams: StreamsFile, overrides: Mapping[str, str]) -> str:
     """Make the missing topics, those of revocations, of messages to users and of the console too, with ``overrides`` for this broker; says what was done.
 
-    Raises `TopicsDifferError` where a topic that exists breaks what its streams promise.
+    Raises `TopicsDifferError` where a topic that exists breaks what its streams promise, or one cannot be made as they ask.
     """
     from ..kafka.confluent_clients import ConfluentAdmin  # librdkafka is slow to load
 
@@ -40,6 +40,8 @@ def _refuse_differences(report: TopicsReport) -> None:
     for topic in report.topics:
         if topic.differences:
             told = "; ".join(map(str, topic.differences))
+            if topic.found is None:
+                raise TopicsDifferError(f"topic {topic.topic} cannot be made: {told}")
             raise TopicsDifferError(
                 f"topic {topic.topic} differs from streams.yaml: {told}; or start afresh with "
                 "another --data-dir"

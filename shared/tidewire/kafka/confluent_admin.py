@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # its stubs re-export none of these
@@ -13,7 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # its stubs re
 )
 
 from .confluent_questions import Questions
-from .errors import BrokerUnavailableError, UnknownTopicError
+from .errors import BrokerUnavailableError, TopicExistsError, UnknownTopicError
 from .records import TopicSpec, TopicState
 from .settings import KafkaSettings
 
@@ -21,6 +22,13 @@ __all__ = ["ConfluentAdmin"]
 
 _POLL_INTERVAL = 0.05
 _NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # sixteen zero bytes, as Kafka writes ids
+
+
+class _Described(NamedTuple):
+    id: str | None
+    partitions: int
+    replication: int | None
+    has_leaders: bool
 
 
 class ConfluentAdmin:
@@ -37,8 +45,8 @@ class ConfluentAdmin:
         described = self._described(wanted)
         configs = self._configs(list(described))
         return {
-            name: TopicState(name, topic_id, partitions, configs[name])
-            for name, (topic_id, partitions, _) in described.items()
+            name: TopicState(name, topic.id, topic.partitions, configs[name], topic.replication)
+            for name, topic in described.items()
             if name in configs
         }
 
@@ -49,10 +57,19 @@ class ConfluentAdmin:
             replication_factor=spec.replication,
             config=dict(spec.config),
         )
-        with self._questions.naming(f"making topic {spec.name!r}"):
-            made = self._client.create_topics([new], request_timeout=self._timeout)
-            self._questions.answer(made[spec.name], self._timeout)
+        try:
+            with self._questions.naming(f"making topic {spec.name!r}"):
+                made = self._client.create_topics([new], request_timeout=self._timeout)
+                self._questions.answer(made[spec.name], self._timeout)
+        except TopicExistsError:
+            # Whom the controller tells so may ask a broker that has not heard of it.
+            self._until(lambda: bool(self._described([spec.name])), f"no {spec.name!r} to be seen")
+            raise
         self._until(lambda: self._is_ready(spec), f"topic {spec.name!r} has no leaders yet")
+
+    def brokers(self) -> int:
+        with self._questions.naming(f"asking Kafka at {self._settings.bootstrap} for its brokers"):
+            return len(self._client.list_topics(timeout=self._timeout).brokers)
 
     def delete(self, name: str) -> None:
         with self._questions.naming(f"deleting topic {name!r}", topic=name):
@@ -81,9 +98,9 @@ class ConfluentAdmin:
     def _timeout(self) -> float:
         return self._settings.request_timeout
 
-    def _described(self, names: Sequence[str]) -> dict[str, tuple[str | None, int, bool]]:
-        """Per topic that exists: its id, partitions, whether every partition has a leader."""
-        described: dict[str, tuple[str | None, int, bool]] = {}
+    def _described(self, names: Sequence[str]) -> dict[str, _Described]:
+        """Each topic that exists."""
+        described: dict[str, _Described] = {}
         if not names:
             return described
         with self._questions.naming(f"asking Kafka at {self._settings.bootstrap} for topics"):
@@ -97,9 +114,10 @@ class ConfluentAdmin:
             except UnknownTopicError:
                 continue
             topic_id = str(topic.topic_id)
-            described[name] = (
+            described[name] = _Described(
                 None if topic_id == _NO_TOPIC_ID else topic_id,
                 len(topic.partitions),
+                min((len(partition.replicas) for partition in topic.partitions), default=0) or None,
                 all(partition.leader is not None for partition in topic.partitions),
             )
         return described
@@ -126,7 +144,11 @@ class ConfluentAdmin:
 
     def _is_ready(self, spec: TopicSpec) -> bool:
         described = self._described([spec.name]).get(spec.name)
-        if described is None or described[1] != spec.partitions or not described[2]:
+        if (
+            described is None
+            or described.partitions != spec.partitions
+            or not described.has_leaders
+        ):
             return False
         return self._has_leading_brokers(spec)
 

@@ -50,8 +50,9 @@ class MemoryBroker:
     (a control record or an aborted transaction), `append_undecodable`, `set_available`, `hold_acknowledgements`.
     """
 
-    def __init__(self, *, now_ms: Callable[[], int] = _unix_ms) -> None:
+    def __init__(self, *, now_ms: Callable[[], int] = _unix_ms, brokers: int = 32) -> None:
         self._now_ms = now_ms
+        self._brokers = brokers
         self._topics: dict[str, _Topic] = {}
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
@@ -151,10 +152,21 @@ class MemoryBroker:
         self.check_available()
         with self._lock:
             return {
-                name: TopicState(name, topic.topic_id, len(topic.logs), dict(topic.spec.config))
+                name: TopicState(
+                    name,
+                    topic.topic_id,
+                    len(topic.logs),
+                    dict(topic.spec.config),
+                    topic.spec.replication,
+                )
                 for name in names
                 if (topic := self._topics.get(name))
             }
+
+    def brokers(self) -> int:
+        """As many as it is said to be: it keeps one replica, whatever a topic asks for."""
+        self.check_available()
+        return self._brokers
 
     def create(self, spec: TopicSpec) -> None:
         self.check_available()

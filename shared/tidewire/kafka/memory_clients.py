@@ -227,6 +227,9 @@ class MemoryAdmin:
     def create(self, spec: TopicSpec) -> None:
         self._broker.create(spec)
 
+    def brokers(self) -> int:
+        return self._broker.brokers()
+
     def delete(self, name: str) -> None:
         self._broker.delete(name)
 

@@ -206,6 +206,10 @@ class TopicAdmin(Protocol):
         """Make a topic and return once it can be written; `TopicExistsError` when it is there."""
         ...
 
+    def brokers(self) -> int:
+        """How many brokers the cluster has now, which bounds a topic's replicas."""
+        ...
+
     def delete(self, name: str) -> None:
         """Delete a topic and return once it is gone; `UnknownTopicError` when it is not there."""
         ...

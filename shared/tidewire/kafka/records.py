@@ -94,10 +94,12 @@ class TopicSpec:
 class TopicState:
     """A topic as the broker describes it.
 
-    ``topic_id`` is None where the broker has none (the embedded one answers zeros).
+    ``topic_id`` is None where the broker has none (the embedded one answers zeros), ``replication``, that of the partition
+    with fewest replicas, where it names none.
     """
 
     name: str
     topic_id: str | None
     partitions: int
     config: Mapping[str, str]
+    replication: int | None = None

@@ -1,6 +1,6 @@
 """Kafka topics as ``streams.yaml`` wants them."""
 
-from .apply import apply_topics, check_topics
+from .apply import apply_topics, check_topics, make_missing
 from .plan import Difference, TopicReport, TopicsReport
 from .revocations import revocations_topic
 from .targeted import DEFAULT_SLOTS, targeted_topics
@@ -12,6 +12,7 @@ __all__ = [
     "TopicsReport",
     "apply_topics",
     "check_topics",
+    "make_missing",
     "revocations_topic",
     "targeted_topics",
 ]

@@ -1,20 +1,22 @@
 """Makes the topics that are missing; changes none that exists."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..config.streams import Stream
 from ..kafka.errors import TopicExistsError
 from ..kafka.ports import TopicAdmin
-from .plan import Status, TopicsReport, plan, spec_of
+from .plan import Status, TopicReport, TopicsReport, plan, spec_of
 
-__all__ = ["apply_topics", "check_topics"]
+__all__ = ["apply_topics", "check_topics", "make_missing"]
+
+_OVERTAKEN = "somebody else made it meanwhile"
 
 
 def check_topics(admin: TopicAdmin, streams: Mapping[str, Stream]) -> TopicsReport:
     """How the streams' topics stand now. Blocks; raises the admin's errors."""
     topics = sorted({stream.topic for stream in streams.values()})
-    return plan(streams, admin.describe(topics))
+    return plan(streams, admin.describe(topics), brokers=admin.brokers())
 
 
 def apply_topics(
@@ -23,28 +25,41 @@ def apply_topics(
     *,
     overrides: Mapping[str, str] | None = None,
 ) -> TopicsReport:
-    """Make what is missing, then report. Idempotent, and safe beside another process that does it.
+    """Look, make what is missing, and report, as `make_missing` does."""
+    return make_missing(admin, streams, check_topics(admin, streams), overrides=overrides)
 
-    ``overrides`` are topic settings that this broker needs otherwise. A topic whose streams disagree about it is not made. Blocks; raises the admin's errors.
+
+def make_missing(
+    admin: TopicAdmin,
+    streams: Mapping[str, Stream],
+    before: TopicsReport,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    about_to: Callable[[TopicReport], None] = lambda _: None,
+) -> TopicsReport:
+    """Make what ``before`` calls missing, then report. Idempotent, and safe beside another process that does it.
+
+    ``overrides`` are topic settings that this broker needs otherwise; ``about_to`` hears of each topic before it is made. What
+    cannot be made as its streams ask is not made. Blocks; raises the admin's errors.
     """
-    before = check_topics(admin, streams)
-    created = set()
-    for report in before.topics:
-        if report.status is not Status.MISSING:
-            continue
+    if not before.missing:
+        return before
+    created, overtaken = set(), set()
+    for report in before.missing:
+        about_to(report)
         try:
             admin.create(spec_of(streams[report.streams[0]], overrides))
         except TopicExistsError:
-            continue  # another process was first: it is checked below like any other
-        created.add(report.topic)
-    if not created and all(t.status is not Status.MISSING for t in before.topics):
-        return before
+            overtaken.add(report.topic)  # it is checked below like any other
+        else:
+            created.add(report.topic)
     after = check_topics(admin, streams)
-    return TopicsReport(
-        tuple(
-            replace(report, status=Status.CREATED)
-            if report.topic in created and report.status is Status.OK
-            else report
-            for report in after.topics
-        )
-    )
+    return TopicsReport(tuple(_told(report, created, overtaken) for report in after.topics))
+
+
+def _told(report: TopicReport, created: set[str], overtaken: set[str]) -> TopicReport:
+    if report.topic in created and report.status is Status.OK:
+        return replace(report, status=Status.CREATED)
+    if report.topic in overtaken:
+        return replace(report, remarks=(_OVERTAKEN, *report.remarks))
+    return report

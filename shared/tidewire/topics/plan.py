@@ -1,11 +1,12 @@
 """What a stream's topic should look like, and how one that exists differs (pure)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ..config.streams import Stream, is_reserved
 from ..kafka.records import TopicSpec, TopicState
+from ..targeting.topics import INBOX
 
 __all__ = ["Difference", "Status", "TopicReport", "TopicsReport", "differences", "plan", "spec_of"]
 
@@ -23,10 +24,14 @@ _TABLE_SETTINGS = {
     "segment.ms": str(_HOUR_MS),
     "segment.bytes": str(64 * 1024 * 1024),
 }
+_COMPARED = ("cleanup.policy", "retention.ms")
 
 
 class Status(StrEnum):
-    """Where a topic stands: ``missing`` and ``differs`` ask for somebody's hand."""
+    """Where a topic stands: ``missing`` is made by `apply`, ``differs`` asks for somebody's hand.
+
+    One that is missing differs, too, where what is asked for cannot be made.
+    """
 
     OK = "ok"
     CREATED = "created"
@@ -36,7 +41,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One setting of a topic that is not as the stream needs it."""
+    """One thing about a topic that is not as the stream needs it."""
 
     setting: str
     wanted: str
@@ -49,11 +54,32 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class TopicReport:
+    """How a topic stands. ``wanted`` is what is made where it is missing, ``found`` what there is.
+
+    ``remarks`` are what may be as it is, or cannot be told.
+    """
+
     topic: str
     streams: tuple[str, ...]
     status: Status
-    partitions: int
+    wanted: TopicSpec
+    found: TopicState | None = None
     differences: tuple[Difference, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def partitions(self) -> int:
+        return self.wanted.partitions if self.found is None else self.found.partitions
+
+    @property
+    def replicas(self) -> int | None:
+        """None where the broker does not tell."""
+        return self.wanted.replication if self.found is None else self.found.replication
+
+    @property
+    def cleanup_policy(self) -> str | None:
+        """None where the broker does not tell."""
+        return (self.wanted if self.found is None else self.found).config.get("cleanup.policy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +95,16 @@ class TopicsReport:
     @property
     def created(self) -> tuple[str, ...]:
         return tuple(t.topic for t in self.topics if t.status is Status.CREATED)
+
+    @property
+    def missing(self) -> tuple[TopicReport, ...]:
+        """Those that can be made."""
+        return tuple(t for t in self.topics if t.status is Status.MISSING)
+
+    @property
+    def differing(self) -> tuple[TopicReport, ...]:
+        """Those that somebody has to look after."""
+        return tuple(t for t in self.topics if t.status is Status.DIFFERS)
 
 
 def spec_of(stream: Stream, overrides: Mapping[str, str] | None = None) -> TopicSpec:
@@ -98,12 +134,11 @@ def differences(stream: Stream, state: TopicState) -> tuple[Difference, ...]:
                 "partitions",
                 str(stream.partitions),
                 str(state.partitions),
-                f"set `partitions: {state.partitions}` in streams.yaml, or use a new topic "
-                "(keys stay in their partition, so a topic never grows)",
+                _cure_of_partitions(stream.topic, state.partitions),
             )
         )
     spec = spec_of(stream)
-    for setting in ("cleanup.policy", "retention.ms"):
+    for setting in _COMPARED:
         wanted, is_set = spec.config.get(setting), state.config.get(setting)
         if wanted is not None and is_set is not None and _parts(wanted) != _parts(is_set):
             cure = "set it with kafka-configs"
@@ -113,33 +148,92 @@ def differences(stream: Stream, state: TopicState) -> tuple[Difference, ...]:
     return tuple(found)
 
 
-def plan(streams: Mapping[str, Stream], states: Mapping[str, TopicState]) -> TopicsReport:
-    """How the topics of all streams stand; streams that share a topic must all agree with it."""
+def plan(
+    streams: Mapping[str, Stream],
+    states: Mapping[str, TopicState],
+    *,
+    brokers: int | None = None,
+) -> TopicsReport:
+    """How the topics of all streams stand; streams that share a topic must all agree with it.
+
+    ``brokers`` is how many there are to keep replicas; None: nobody knows.
+    """
     by_topic: dict[str, dict[str, Stream]] = {}
     for name, stream in streams.items():
         by_topic.setdefault(stream.topic, {})[name] = stream
     return TopicsReport(
         tuple(
-            _report(topic, sharing, states.get(topic))
+            _missing(topic, sharing, brokers)
+            if (state := states.get(topic)) is None
+            else _existing(sharing, state)
             for topic, sharing in sorted(by_topic.items())
         )
     )
 
 
-def _report(topic: str, sharing: Mapping[str, Stream], state: TopicState | None) -> TopicReport:
+def _missing(topic: str, sharing: Mapping[str, Stream], brokers: int | None) -> TopicReport:
+    """Streams of one topic are held against what the first of them would make."""
     names = tuple(sorted(sharing))
-    first = sharing[names[0]]
-    if state is None:
-        # Streams of one topic are held against what the first of them would make.
-        spec = spec_of(first)
-        made = TopicState(topic, None, spec.partitions, spec.config)
-        status, partitions = Status.MISSING, first.partitions
-    else:
-        made, status, partitions = state, Status.OK, state.partitions
-    found = {d: None for name in names for d in differences(sharing[name], made)}
-    if found:
-        status = Status.DIFFERS
-    return TopicReport(topic, names, status, partitions, tuple(found))
+    spec = spec_of(sharing[names[0]])
+    found = _among(sharing, TopicState(topic, None, spec.partitions, spec.config))
+    if brokers is not None and spec.replication > brokers:
+        found += (_too_few(sharing[names[0]], brokers),)
+    status = Status.DIFFERS if found else Status.MISSING
+    return TopicReport(topic, names, status, spec, differences=found)
+
+
+def _existing(sharing: Mapping[str, Stream], state: TopicState) -> TopicReport:
+    names = tuple(sorted(sharing))
+    spec = spec_of(sharing[names[0]])
+    found = _among(sharing, state)
+    return TopicReport(
+        state.name,
+        names,
+        Status.DIFFERS if found else Status.OK,
+        spec,
+        state,
+        found,
+        tuple(_remarks(spec, state)),
+    )
+
+
+def _among(sharing: Mapping[str, Stream], state: TopicState) -> tuple[Difference, ...]:
+    found = {d: None for name in sorted(sharing) for d in differences(sharing[name], state)}
+    return tuple(found)
+
+
+def _too_few(stream: Stream, brokers: int) -> Difference:
+    cure = "ask for fewer replicas with --replication"
+    if not is_reserved(stream.topic):
+        cure = f"set `replication: {brokers}` in streams.yaml"
+    return Difference(
+        "brokers", str(stream.replication), str(brokers), f"start more brokers, or {cure}"
+    )
+
+
+def _remarks(spec: TopicSpec, state: TopicState) -> Iterator[str]:
+    """What is no difference: replicas are the operator's, and what nobody tells cannot be compared."""
+    if state.replication is None:
+        yield "replicas: the broker does not tell"
+    elif state.replication != spec.replication:
+        yield (
+            f"replicas: {state.replication}, a new topic would have {spec.replication}: "
+            "kafka-reassign-partitions changes them"
+        )
+    for setting in _COMPARED:
+        if setting in spec.config and setting not in state.config:
+            yield f"{setting}: the broker does not tell"
+
+
+def _cure_of_partitions(topic: str, found: int) -> str:
+    if topic == INBOX:
+        return f"say `--slots {found}`, or give it more with kafka-topics (it is one for each node)"
+    if is_reserved(topic):
+        return "services need it so: name another topic in their settings, or make this one anew"
+    return (
+        f"set `partitions: {found}` in streams.yaml, or use a new topic "
+        "(keys stay in their partition, so a topic never grows)"
+    )
 
 
 def _parts(text: str) -> frozenset[str]:

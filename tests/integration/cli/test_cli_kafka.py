@@ -61,8 +61,12 @@ def test_topics_are_made_once_and_found_good(tidewire: Command, topic: str) -> N
         "topic": topic,
         "streams": ["board"],
         "state": "ok",
+        "there": True,
         "partitions": 2,
+        "replicas": 1,
+        "cleanup_policy": "compact",
         "differences": [],
+        "remarks": [],
     }
     assert topic in tidewire("topics", "list").stdout
 

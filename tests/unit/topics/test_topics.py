@@ -10,7 +10,13 @@ from tidewire.kafka.errors import BrokerUnavailableError, TopicExistsError
 from tidewire.kafka.memory import MemoryBroker
 from tidewire.kafka.records import TopicSpec, TopicState
 from tidewire.system.streams import FLOWS, SYSTEM, system_streams
-from tidewire.topics import apply_topics, check_topics, targeted_topics
+from tidewire.topics import (
+    apply_topics,
+    check_topics,
+    make_missing,
+    revocations_topic,
+    targeted_topics,
+)
 from tidewire.topics.plan import Status, differences, plan, spec_of
 
 STREAMS = {
@@ -131,6 +137,91 @@ def test_another_process_that_is_first_does_not_harm(monkeypatch: pytest.MonkeyP
     report = apply_topics(admin, STREAMS)
     assert report.is_ok
     assert report.created == ()
+    assert {t.remarks for t in report.topics} == {("somebody else made it meanwhile",)}
+
+
+def test_a_topic_that_somebody_made_otherwise_after_the_plan_differs_and_is_left_alone() -> None:
+    broker = MemoryBroker()
+    admin = broker.admin()
+    before = check_topics(admin, STREAMS)
+    broker.create(TopicSpec("flights", 2, {"cleanup.policy": "compact"}))
+    heard: list[str] = []
+    report = make_missing(admin, STREAMS, before, about_to=lambda t: heard.append(t.topic))
+    assert heard == ["flights", "notices"]
+    assert report.created == ("notices",)
+    [flights] = report.differing
+    assert (flights.topic, flights.partitions) == ("flights", 2)
+    assert flights.remarks == ("somebody else made it meanwhile",)
+    assert broker.partitions_of("flights") == 2
+
+
+def test_only_what_the_plan_calls_missing_is_made() -> None:
+    broker = MemoryBroker()
+    admin = broker.admin()
+    apply_topics(admin, STREAMS)
+    before = check_topics(admin, STREAMS)
+    broker.delete("notices")
+    assert make_missing(admin, STREAMS, before) is before
+    assert broker.describe(["notices"]) == {}
+
+
+def test_more_replicas_than_brokers_are_told_and_never_tried() -> None:
+    broker = MemoryBroker(brokers=2)
+    streams = {
+        "few": Stream(topic="few", replication=2),
+        "many": Stream(topic="many", replication=3),
+    } | revocations_topic(replication=3)
+    report = apply_topics(broker.admin(), streams)
+    assert report.created == ("few",)
+    assert broker.describe(["many", "tidewire.revocations"]) == {}
+    many, revocations = report.differing
+    assert str(many.differences[0]) == (
+        "brokers is 2, wanted 3: start more brokers, or set `replication: 2` in streams.yaml"
+    )
+    assert "--replication" in str(revocations.differences[0])
+    assert (many.found, many.replicas) == (None, 3)
+
+
+def test_replicas_of_a_topic_that_is_there_are_the_operators() -> None:
+    broker = MemoryBroker(brokers=1)
+    broker.create(TopicSpec("t", 1, {"cleanup.policy": "delete"}, replication=1))
+    report = apply_topics(broker.admin(), {"a": Stream(topic="t", replication=3)})
+    assert report.is_ok
+    [topic] = report.topics
+    assert topic.replicas == 1
+    [remark] = topic.remarks
+    assert remark.startswith("replicas: 1, a new topic would have 3: ")
+
+
+def test_what_the_broker_does_not_tell_is_said_and_is_no_difference() -> None:
+    state = state_of(STREAMS["notices"], config={}, replication=None)
+    report = plan({"notices": STREAMS["notices"]}, {"notices": state})
+    assert report.is_ok
+    [topic] = report.topics
+    assert (topic.replicas, topic.cleanup_policy) == (None, None)
+    assert topic.remarks == (
+        "replicas: the broker does not tell",
+        "cleanup.policy: the broker does not tell",
+        "retention.ms: the broker does not tell",
+    )
+
+
+@given(st.lists(st.sampled_from(["missing", "there", "otherwise"]), min_size=1, max_size=5))
+def test_every_topic_is_missing_or_differing_or_neither(kinds: list[str]) -> None:
+    streams = {f"s{n}": Stream(topic=f"t{n}", partitions=2) for n in range(len(kinds))}
+    states = {
+        f"t{n}": state_of(streams[f"s{n}"], partitions=2 if kind == "there" else 3)
+        for n, kind in enumerate(kinds)
+        if kind != "missing"
+    }
+    report = plan(streams, states, brokers=1)
+    assert [t.topic for t in report.missing] == [
+        f"t{n}" for n, kind in enumerate(kinds) if kind == "missing"
+    ]
+    assert [t.topic for t in report.differing] == [
+        f"t{n}" for n, kind in enumerate(kinds) if kind == "otherwise"
+    ]
+    assert report.is_ok == (set(kinds) == {"there"})
 
 
 def test_check_tells_what_is_missing_and_makes_nothing() -> None:
@@ -162,6 +253,12 @@ def test_topics_of_messages_to_users_are_made_and_checked_like_those_of_streams(
     (inbox,) = (t for t in more_nodes.topics if t.status is Status.DIFFERS)
     assert inbox.topic == "tidewire.inbox"
     assert inbox.differences[0].setting == "partitions"
+    assert inbox.differences[0].cure.startswith(
+        "say `--slots 5`, or give it more with kafka-topics"
+    )
+    [revocations] = revocations_topic().values()
+    [more] = differences(revocations, state_of(revocations, partitions=3))
+    assert "streams.yaml" not in more.cure
 
 
 def test_how_processes_are_is_kept_per_key_and_forgotten_after_a_day() -> None:
