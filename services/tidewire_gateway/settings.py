@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_settings import SettingsConfigDict
 
 from tidewire.config.listening import check_internal, is_loopback
-from tidewire.config.settings import ServiceSettings
+from tidewire.config.lists import COMMAS
+from tidewire.config.refusals import refuse
+from tidewire.config.settings import LogLevel, ServiceSettings
 from tidewire.config.transport import TlsSettings, check_transport
 from tidewire.identity.settings import TokenSettings
 from tidewire.kafka.settings import KafkaSettings
@@ -15,62 +17,15 @@ from tidewire.revocation.records import REVOCATIONS
 from tidewire.targeting.topics import INBOX, TARGETED
 
 from .core.client_address import TrustedProxies
-from .core.limits import Limits
 from .core.origins import ANY, NULL, SAME_ORIGIN, Origins
+from .limit_settings import LimitSettings
 
 __all__ = ["PREFIX", "GatewaySettings", "LimitSettings", "TargetedSettings"]
 
 PREFIX = "TIDEWIRE_GATEWAY__"
 
-_Seconds = Annotated[float, Field(gt=0, le=86_400)]
-_Count = Annotated[int, Field(ge=1, le=10_000_000)]
-_CountOrNone = Annotated[int, Field(ge=0, le=10_000_000)]
-_RateOrNone = Annotated[float, Field(ge=0, le=1_000_000)]
-_Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
-_DEFAULTS = Limits()
-
-
-class LimitSettings(BaseModel):
-    """`Limits`, each one a setting; durations in seconds, sizes in bytes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    max_frame_in: _Bytes = _DEFAULTS.max_frame_in
-    max_frame_out: Annotated[int, Field(ge=16 * 1024, le=1 << 30)] = _DEFAULTS.max_frame_out
-    max_channel: Annotated[int, Field(ge=1, le=255)] = _DEFAULTS.max_channel
-    frames_in: _Count = _DEFAULTS.frames_in
-    messages_in: _Count = _DEFAULTS.messages_in
-    messages_in_window: _Seconds = _DEFAULTS.messages_in_window
-    messages_per_frame: _Count = _DEFAULTS.messages_per_frame
-    refusals: _Count = _DEFAULTS.refusals
-    subscriptions_per_connection: _Count = _DEFAULTS.subscriptions_per_connection
-    feeds_per_node: _Count = _DEFAULTS.feeds_per_node
-    hello_timeout: _Seconds = _DEFAULTS.hello_timeout
-    ping_interval: _Seconds = _DEFAULTS.ping_interval
-    unanswered_pings: _Count = _DEFAULTS.unanswered_pings
-    connection_age: _Seconds = _DEFAULTS.connection_age
-    connection_age_jitter: Annotated[float, Field(ge=0, lt=1)] = _DEFAULTS.connection_age_jitter
-    goaway_window: _Seconds = _DEFAULTS.goaway_window
-    live_timeout: _Seconds = _DEFAULTS.live_timeout
-    high_water: _Bytes = _DEFAULTS.high_water
-    unsent_timeout: _Seconds = _DEFAULTS.unsent_timeout
-    stall_timeout: _Seconds = _DEFAULTS.stall_timeout
-    bad_frames: _Count = _DEFAULTS.bad_frames
-    backfill_records: Annotated[int, Field(ge=0, le=10_000_000)] = _DEFAULTS.backfill_records
-    max_one_off_reads: _Count = _DEFAULTS.max_one_off_reads
-    connections_per_user: _CountOrNone = _DEFAULTS.connections_per_user
-    connections_per_address: _CountOrNone = _DEFAULTS.connections_per_address
-    address_handshakes_per_second: _RateOrNone = _DEFAULTS.address_handshakes_per_second
-    address_handshakes_burst: _Count = _DEFAULTS.address_handshakes_burst
-    handshakes_per_second: _RateOrNone = _DEFAULTS.handshakes_per_second
-    handshakes_burst: _Count = _DEFAULTS.handshakes_burst
-    max_connections: _Count = _DEFAULTS.max_connections
-    max_handshakes: _Count = _DEFAULTS.max_handshakes
-    max_loop_lag: _Seconds = _DEFAULTS.max_loop_lag
-    max_memory: Annotated[int, Field(ge=0)] = _DEFAULTS.max_memory
-
-    def to_limits(self) -> Limits:
-        return Limits(**self.model_dump())
+_Seconds = Annotated[float, Field(gt=0, le=86_400, json_schema_extra={"unit": "seconds"})]
+_Port = Annotated[int, Field(ge=0, le=65_535, json_schema_extra={"unit": "port"})]
 
 
 class TargetedSettings(BaseModel):
@@ -81,13 +36,19 @@ class TargetedSettings(BaseModel):
     registry_url: str | None = Field(
         default=None, pattern=r"^https?://", description="where the registry answers"
     )
-    redis_url: str | None = Field(default=None, description="where the mailboxes are")
+    redis_url: str | None = Field(
+        default=None,
+        description="where the mailboxes are: `redis://`, `rediss://` (TLS), `unix://`, or "
+        "`redis+sentinel://host:port,host:port/service`",
+    )
     topic: str = Field(default=TARGETED, description="what is published to users")
-    inbox_topic: str = Field(default=INBOX, description="one partition per node")
+    inbox_topic: str = Field(
+        default=INBOX, description="what routers send to nodes; one partition per node"
+    )
     epoch: str = Field(
         default="0",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
-        description="the topic's epoch where the broker has no topic ids",
+        description="the topic's epoch where the broker has no topic ids; also that of the system's own streams",
     )
     lookup_ttl: _Seconds = Field(
         default=5.0, description="how long routers remember where a user is: theirs, or longer"
@@ -95,7 +56,7 @@ class TargetedSettings(BaseModel):
     address: str | None = Field(
         default=None,
         pattern=r"^https?://",
-        description="URL under which other parts reach the internal port; none: as it listens",
+        description="URL under which registry and publisher reach the internal port; by default as it listens",
     )
     zone: str | None = Field(default=None, max_length=64, description="told to operators")
 
@@ -115,81 +76,120 @@ class GatewaySettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX)
 
+    streams: Path = Field(description="path of streams.yaml")
     node: str = Field(
         default="node-1",
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
-        description="name that clients are told",
+        description="the node's name, told to clients",
     )
-    host: str = Field(default="127.0.0.1", description="address of the public port")
-    port: int = Field(default=8080, ge=0, le=65_535, description="public port; 0: a free one")
-    tls: TlsSettings = TlsSettings()
+    host: str = Field(
+        default="127.0.0.1", description="address of the public port (WebSocket and HTTP)"
+    )
+    port: _Port = Field(default=8080, description="public port; `0` takes a free one")
+    tls: TlsSettings = Field(default=TlsSettings(), description="TLS of the public port")
     trust_proxy_tls: bool = Field(
-        default=False, description="a proxy speaks TLS to the clients, and plain text to the node"
+        default=False,
+        description="plain text is served, since a proxy in front speaks TLS to the clients",
     )
     internal_host: str = Field(default="127.0.0.1", description="address of the internal port")
-    internal_port: int = Field(
-        default=0, ge=0, le=65_535, description="metrics and health; 0: a free one"
+    internal_port: _Port = Field(
+        default=0,
+        description="internal port: `/healthz`, `/startupz`, `/readyz`, `/metrics`, `/internal/drain`; with `CONSOLE` "
+        "more. `0` takes a free one",
     )
     internal_key_file: Path | None = Field(
         default=None,
-        description="keys that the internal port asks for, and that registry and nodes are shown",
+        description="the internal key that the internal port asks for, and that the registry is shown. Required where "
+        "`INTERNAL_HOST` is not loopback",
     )
-    streams: Path = Field(description="path of streams.yaml")
-    kafka: KafkaSettings = KafkaSettings()
+    kafka: KafkaSettings = Field(default=KafkaSettings(), description="how Kafka is reached")
     token_key_file: Path | None = Field(
-        default=None, description="HS256 key that tokens are checked with; none: anonymous only"
+        default=None,
+        description="HS256 key (hex text) that tokens are verified with; without it, and without keys under `TOKENS__`, "
+        "only `public` streams can be had",
     )
-    tokens: TokenSettings = TokenSettings()
+    tokens: TokenSettings = Field(
+        default=TokenSettings(), description="tokens of an identity provider"
+    )
     revocations_topic: str = Field(
         default=REVOCATIONS,
         pattern=r"^[A-Za-z0-9._-]{1,249}$",
-        description="what tells of tokens that are good no longer",
+        description="topic that tells which tokens are revoked",
     )
-    origins: tuple[str, ...] = Field(
+    origins: Annotated[tuple[str, ...], *COMMAS] = Field(
         default=(SAME_ORIGIN,),
-        description="origins, SCHEME://HOST[:PORT], whose pages may connect and read; also the words same-origin, * and null",
+        description="origins whose pages may connect and read channels, each exactly as browsers name it: "
+        "`https://app.example.org`, with its port where that is not the scheme's own. Words: `same-origin`, pages of the "
+        "host and port that are asked (`Host`); `*`, every page; `null`, pages without an origin, such as files, which "
+        "any site can imitate. Whoever names no `Origin`, as programs do, is not asked. Any other is refused with 403",
     )
-    trusted_proxies: tuple[str, ...] = Field(
+    trusted_proxies: Annotated[tuple[str, ...], *COMMAS] = Field(
         default=(),
-        description="addresses and CIDR blocks of proxies whose X-Forwarded-For is believed",
+        description="addresses and CIDR blocks of the proxies in front, as in `10.0.0.0/8`. `X-Forwarded-For` is "
+        "believed as far as these wrote it, to tell clients apart whose limits are by address; from anybody else it is "
+        "ignored, and so is `Forwarded` always",
     )
     static: dict[str, Path] = Field(
-        default_factory=dict, description="URL prefix → folder of files to serve"
+        default_factory=dict,
+        description="URL prefix → folder of files to serve; browsers are told to ask before each use whether they have "
+        "changed (`Cache-Control: no-cache`)",
     )
-    dev: bool = Field(default=False, description="development: logs for people")
-    log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")
-    ready_json: bool = Field(default=False, description="print one JSON line when ready")
-    log_window: _Seconds = Field(default=120.0, description="events kept in memory, by age")
-    log_bytes: _Bytes = Field(
-        default=64 * 1024 * 1024, description="events kept in memory, by size"
+    dev: bool = Field(default=False, description="development mode: loopback only, logs for people")
+    ready_json: bool = Field(
+        default=False,
+        description='print `{"event":"ready","ws":…,"http":…,"internal":…,"pid":…}` on stdout once the node serves',
+    )
+    log_level: LogLevel = Field(default="INFO", description="least weight of a line that is logged")
+    log_window: _Seconds = Field(
+        default=120.0,
+        description="age of events kept in memory, from which `every` resumes exactly",
+    )
+    log_bytes: Annotated[int, Field(ge=1024, le=1 << 30, json_schema_extra={"unit": "bytes"})] = (
+        Field(default=64 * 1024 * 1024, description="events kept in memory, for the whole node")
     )
     tombstone_ttl: _Seconds = Field(
         default=86_400.0,
-        description="how long removals are remembered; at most delete.retention.ms of the topics",
+        description="how long removals are remembered; at most `delete.retention.ms` of the topics",
     )
-    linger: _Seconds = Field(default=30.0, description="partitions nobody needs are read so long")
     topic_poll_interval: _Seconds = Field(
         default=10.0,
-        description="how often the broker is asked whether topics were recreated or have more partitions",
+        description="between two looks at the topics: recreated? more partitions?",
     )
-    drain_delay: Annotated[float, Field(ge=0, le=3600)] = Field(
-        default=10.0, description="between the end of readiness and the first client's move"
+    linger: _Seconds = Field(
+        default=30.0, description="a partition is read so long after its last subscription"
     )
-    drain_window: _Seconds = Field(default=30.0, description="in which all clients are moved")
-    trace_limit: _Count = Field(
+    drain_delay: Annotated[float, Field(ge=0, le=3600, json_schema_extra={"unit": "seconds"})] = (
+        Field(
+            default=10.0,
+            description="from the end of readiness to the first client's `goaway`: as long as load balancers need to "
+            "notice",
+        )
+    )
+    drain_window: _Seconds = Field(
+        default=30.0,
+        description="in which all clients are moved; the process ends at most 5 s after it",
+    )
+    trace_limit: Annotated[
+        int, Field(ge=1, le=10_000_000, json_schema_extra={"unit": "a second"})
+    ] = Field(
         default=100,
-        description="sampled events followed a second; further ones count as not sampled",
+        description="sampled events that are followed; further ones count as not sampled",
     )
     console: bool = Field(
         default=False,
-        description="the console on the internal port, and the streams of the system itself",
+        description="the console on the internal port, and the node's records in the system's own streams",
     )
-    console_hosts: tuple[str, ...] = Field(
+    console_hosts: Annotated[tuple[str, ...], *COMMAS] = Field(
         default=(),
-        description="names, beside addresses and its own, that the internal port goes by with the console",
+        description="host names, without ports, that the internal port may be asked by where the console is on",
     )
-    limits: LimitSettings = LimitSettings()
-    targeted: TargetedSettings = TargetedSettings()
+    limits: LimitSettings = Field(
+        default=LimitSettings(), description="what clients and the node are held to"
+    )
+    targeted: TargetedSettings = Field(
+        default=TargetedSettings(),
+        description="messages to users; without `REGISTRY_URL` and `REDIS_URL` there is no channel `@me`",
+    )
 
     @field_validator("origins")
     @classmethod
@@ -226,6 +226,7 @@ class GatewaySettings(ServiceSettings):
         self.tokens.check(self.token_key_file, PREFIX)
         check_transport(PREFIX, self.tls, trust_proxy_tls=self.trust_proxy_tls, dev=self.dev)
         check_internal(self.internal_host, self.internal_key_file, PREFIX, "INTERNAL_HOST")
+        refuse(PREFIX, self)
         return self
 
     @property

@@ -1,27 +1,21 @@
-"""`tidewire config`: check streams.yaml, show settings, print the schema."""
+"""`tidewire config`: check a configuration, show settings, print the schema."""
 
-from enum import StrEnum
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config.errors import ConfigError
-from ..config.streams_file import load_streams, streams_schema
-from .output import print_json, print_line
+from ..config.streams_file import streams_schema
+from .output import print_json, print_line, progress
+from .service_settings import Service, settings_of
+
+if TYPE_CHECKING:
+    from .config_check import Checked
 
 __all__ = ["register"]
 
 FOUND = 1
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON line on stdout.")]
-
-
-class Service(StrEnum):
-    GATEWAY = "gateway"
-    PUBLISHER = "publisher"
-    REGISTRY = "registry"
-    ROUTER = "router"
 
 
 def register(app: typer.Typer) -> None:
@@ -33,26 +27,59 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="The streams file.")] = Path("streams.yaml"),
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The streams file. Default: the one that services name, or streams.yaml.",
+            show_default=False,
+        ),
+    ] = None,
+    services: Annotated[
+        list[Service] | None,
+        typer.Option(
+            "--service",
+            help="Whose settings to check; may be repeated. Default: those that are told anything here.",
+            show_default=False,
+        ),
+    ] = None,
+    nodes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Gateway nodes that there will be; each of `gateway --processes` is one.",
+        ),
+    ] = None,
+    grace: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="How long whoever stops the processes waits before it kills them.",
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="A warning counts as an error.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a streams.yaml; every problem is told with its line and the cure.
+    """Check streams.yaml and settings before something starts with them.
 
-    Exit codes: 0 nothing is wrong; 1 something is.
+    Settings are read as the services would: from the environment, .env and
+    TIDEWIRE_SECRETS_DIR. Told are values that cannot be used, files that are not
+    there, settings that contradict each other, within a service, between services
+    and with the streams, and variables that nothing reads; each with the cure.
+
+    Exit codes: 0 nothing is wrong, warnings aside; 1 something is; 2 there is
+    nothing to check, the message says why.
     """
-    try:
-        streams = load_streams(file).streams
-    except ConfigError as e:
-        problems = str(e).splitlines()
-        if as_json:
-            print_json({"ok": False, "problems": problems})
-        else:
-            print_line("\n".join(problems))
-        raise typer.Exit(FOUND) from None
+    from .config_check import Plan, check_configuration
+
+    checked = check_configuration(file, services or (), Plan(nodes, grace))
     if as_json:
-        print_json({"ok": True, "streams": sorted(streams)})
+        print_json(checked.to_json())
     else:
-        print_line(f"{file}: good; streams: {', '.join(sorted(streams))}")
+        _tell(checked)
+    if checked.problems or (strict and checked.warnings):
+        raise typer.Exit(FOUND)
 
 
 def show(service: Service, as_json: JsonOption = False) -> None:
@@ -60,12 +87,15 @@ def show(service: Service, as_json: JsonOption = False) -> None:
 
     Exit codes: 0 done; 2 a setting is wrong, the message names it and the cure.
     """
-    values, variables = _settings_of(service)
+    model = settings_of(service)
+    from ..config.settings import load_settings, redacted
+
+    values = redacted(load_settings(model))
     if as_json:
         print_json(values)
         return
     for name, value in _flat(values):
-        print_line(f"{variables}{name}={'' if value is None else value}")
+        print_line(f"{service.prefix}{name}={'' if value is None else value}")
 
 
 def schema() -> None:
@@ -75,19 +105,20 @@ def schema() -> None:
     print_line(json.dumps(streams_schema(), indent=2))
 
 
-def _settings_of(service: Service) -> tuple[dict[str, Any], str]:
-    """A service's settings, redacted, and its variables' prefix."""
-    try:
-        from ..config.settings import ServiceSettings, load_settings, redacted
-
-        module = import_module(f"tidewire_{service}.settings")
-    except ModuleNotFoundError as e:
-        raise ConfigError(
-            f"the {service}'s settings need what is not installed ({e.name}): "
-            "pip install 'tidewire[server]'"
-        ) from None
-    settings: type[ServiceSettings] = getattr(module, f"{service.capitalize()}Settings")
-    return redacted(load_settings(settings)), settings.model_config.get("env_prefix", "")
+def _tell(checked: "Checked") -> None:
+    for line in (*checked.problems, *(f"warning: {line}" for line in checked.warnings)):
+        print_line(line)
+    if not checked.services:
+        progress().print(
+            "No service is told anything here: the streams alone were checked (--service NAME checks one's defaults).",
+            style="dim",
+        )
+    if checked.problems:
+        return
+    if checked.file is not None:
+        print_line(f"{checked.file}: good; streams: {', '.join(sorted(checked.streams))}")
+    if checked.services:
+        print_line(f"settings: good; services: {', '.join(checked.services)}")
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

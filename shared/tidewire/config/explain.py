@@ -7,7 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-__all__ = ["did_you_mean", "explain", "known_keys"]
+__all__ = ["did_you_mean", "explain", "known_keys", "model_in"]
 
 _PATTERNS = {
     "greater_than_equal": "must be at least {ge}",
@@ -75,22 +75,22 @@ def known_keys(model: type[BaseModel], path: Sequence[str | int]) -> tuple[str, 
     """The keys that may stand at ``path`` inside ``model``; empty where any may."""
     here: Any = model
     for step in path:
-        if nested := _model_in(here):
+        if nested := model_in(here):
             field = nested.model_fields.get(str(step))
             here = field.annotation if field else None
         else:
             here = get_args(here)[-1] if get_args(here) else None
-    nested = _model_in(here)
+    nested = model_in(here)
     return tuple(nested.model_fields) if nested else ()
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
     """The model that an annotation names itself or as an alternative of a union, never inside dict or tuple."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if isinstance(annotation, type) or getattr(annotation, "__origin__", None) in (dict, tuple):
         return None
-    return next((m for m in map(_model_in, get_args(annotation)) if m), None)
+    return next((m for m in map(model_in, get_args(annotation)) if m), None)
 
 
 def _shown(value: object) -> str:

@@ -4,8 +4,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
@@ -20,16 +19,22 @@ from pydantic_settings import (
 
 from .errors import ConfigError
 from .explain import did_you_mean, explain, known_keys
+from .redaction import is_secret, redact
 
-__all__ = ["SECRETS_DIR_VARIABLE", "ServiceSettings", "load_settings", "redacted", "variable_of"]
+__all__ = [
+    "SECRETS_DIR_VARIABLE",
+    "LogLevel",
+    "ServiceSettings",
+    "load_settings",
+    "read_variables",
+    "redacted",
+    "variable_of",
+]
 
 SECRETS_DIR_VARIABLE = "TIDEWIRE_SECRETS_DIR"
+LogLevel: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 _DELIMITER = "__"
 _MAX_SECRET_BYTES = 1 << 20
-_SECRET_NAME = re.compile(
-    r"password|passphrase|secret|credential|(token|api)_?key(?!_file)|_token$"
-)
-_MASK = "**********"
 
 
 class ServiceSettings(BaseSettings):
@@ -68,7 +73,7 @@ def load_settings(
     Raises ``ConfigError`` with a line ``VARIABLE: what is wrong; cure`` per problem, unknown
     variables with the service's prefix included.
     """
-    variables = _read_variables(os.environ if environ is None else environ, env_file)
+    variables = read_variables(environ, env_file)
     problems = [_unknown(settings, name, known) for name, known in _strangers(settings, variables)]
     try:
         values = _VariablesSource(settings, variables)()
@@ -91,7 +96,7 @@ def variable_of(settings: type[ServiceSettings], path: Sequence[str | int]) -> s
 
 def redacted(settings: ServiceSettings) -> dict[str, Any]:
     """The settings as plain JSON values with every secret masked, for people to read."""
-    return {name: _redact(name, value) for name, value in settings.model_dump(mode="json").items()}
+    return {name: redact(name, value) for name, value in settings.model_dump(mode="json").items()}
 
 
 class _VariablesSource(EnvSettingsSource):
@@ -105,8 +110,11 @@ class _VariablesSource(EnvSettingsSource):
         return self._variables
 
 
-def _read_variables(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
-    """All variables with lower-case names, the stronger source last."""
+def read_variables(
+    environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")
+) -> dict[str, str]:
+    """All variables, settings or not, with lower-case names, as `load_settings` finds them. Raises ``ConfigError``."""
+    environ = os.environ if environ is None else environ
     layers: list[Mapping[str, str | None]] = []
     if secrets_dir := environ.get(SECRETS_DIR_VARIABLE):
         layers.append(_read_secrets(Path(secrets_dir)))
@@ -174,35 +182,5 @@ def _sentence(settings: type[ServiceSettings], error: ErrorDetails) -> str:
     name = variable_of(settings, place)
     if error["type"] == "missing":
         return f"{name}: is not set; set it in the environment, in .env or as a secret file"
-    secret = bool(_SECRET_NAME.search(str(place[-1])))
+    secret = is_secret(str(place[-1]))
     return f"{name}: {explain(error, (), {}, secret=secret)}"
-
-
-def _redact(name: str, value: Any) -> Any:
-    match value:
-        case dict():
-            return {k: _redact(k, v) for k, v in value.items()}
-        case list():
-            return [_redact(name, v) for v in value]
-        case str() if value and _SECRET_NAME.search(name.lower()):
-            return _MASK
-        case str() if "://" in value:
-            return _without_password(value)
-        case _:
-            return value
-
-
-def _without_password(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return _MASK
-    beside = parts.path + parts.query + parts.fragment
-    if "@" in beside or _SECRET_NAME.search(parts.query.lower()):
-        return f"{parts.scheme}://{_MASK}"  # a password with a slash in it ends anywhere
-    if parts.username is not None and parts.password is None:
-        return f"{parts.scheme}://{_MASK}"  # which stands where the user should
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:{_MASK}@{host}"))

@@ -1,7 +1,6 @@
 """How a service that clients reach keeps what they say secret: TLS of its own, or a proxy's."""
 
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -16,10 +15,14 @@ class TlsSettings(BaseModel):
     certificate_file: Path | None = Field(
         default=None, description="PEM: the server's certificate, then those between it and the CA"
     )
-    key_file: Path | None = Field(default=None, description="PEM: its private key")
+    key_file: Path | None = Field(default=None, description="PEM: the certificate's private key")
     key_password: SecretStr | None = Field(default=None, description="of an encrypted key")
-    reload_interval: Annotated[float, Field(gt=0, le=86_400)] = Field(
-        default=10.0, description="seconds between two looks whether the files have changed"
+    reload_interval: float = Field(
+        default=10.0,
+        gt=0,
+        le=86_400,
+        description="between two looks whether the files have changed",
+        json_schema_extra={"unit": "seconds"},
     )
 
     @property

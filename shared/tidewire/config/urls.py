@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-__all__ = ["is_http_url"]
+__all__ = ["host_of", "is_http_url"]
 
 
 def is_http_url(text: str) -> bool:
@@ -12,3 +12,11 @@ def is_http_url(text: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def host_of(url: str) -> str:
+    """The host that a URL names, without brackets; empty where it names none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

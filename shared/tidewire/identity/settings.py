@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
-from pydantic_settings import NoDecode
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..config.listening import is_loopback
+from ..config.lists import COMMAS
 from ..config.urls import is_http_url
 from .claims import AUDIENCE, DEV_ISSUER, TokenPolicy
 from .jwks_state import JwksTimes
@@ -16,17 +16,7 @@ from .key_ring import ASYMMETRIC, Algorithm
 __all__ = ["TokenSettings"]
 
 _MAX_KEY_FILES = 16
-_Seconds = Annotated[float, Field(ge=1, le=86_400)]
-
-
-def _split(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-_Commas = (NoDecode, BeforeValidator(_split))
-"""Several values, separated by commas."""
+_Seconds = Annotated[float, Field(ge=1, le=86_400, json_schema_extra={"unit": "seconds"})]
 
 
 class TokenSettings(BaseModel):
@@ -34,24 +24,58 @@ class TokenSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    algorithms: Annotated[tuple[Algorithm, ...], *_Commas] = Field(
-        default=(), description="accepted; none: those that the keys are for"
+    key_files: Annotated[tuple[Path, ...], *COMMAS] = Field(
+        default=(),
+        max_length=_MAX_KEY_FILES,
+        description="up to 16 files: public keys as PEM (RSA of 2048 to 8192 bits for RS256, P-256 for ES256, Ed25519 "
+        "for EdDSA), or HS256 keys as hex text. Each is for its one algorithm, whatever a token says. A file's name "
+        "without its ending is the key's name (`kid`)",
+    )
+    jwks_url: str | None = Field(
+        default=None,
+        description="where the identity provider publishes its keys; `https`, but for this machine",
     )
     issuer: str | None = Field(
-        default=None, min_length=1, max_length=1024, description="claim iss of every token"
+        default=None,
+        min_length=1,
+        max_length=1024,
+        description="claim `iss` that tokens must have. Required with `KEY_FILES` or `JWKS_URL`",
     )
-    audience: Annotated[tuple[str, ...], *_Commas] = Field(
-        default=(AUDIENCE,), min_length=1, description="a token must be for one of them"
+    audience: Annotated[tuple[str, ...], *COMMAS] = Field(
+        default=(AUDIENCE,),
+        min_length=1,
+        description="claim `aud` of a token must name one of these",
     )
-    leeway: float = Field(default=5.0, ge=0, le=300, description="clock difference forgiven")
-    key_files: Annotated[tuple[Path, ...], *_Commas] = Field(
-        default=(), max_length=_MAX_KEY_FILES, description="public keys, or HS256 keys"
+    algorithms: Annotated[tuple[Algorithm, ...], *COMMAS] = Field(
+        default=(),
+        description="those that are accepted; by default those that the keys are for (`JWKS_URL`: all but HS256)",
     )
-    jwks_url: str | None = Field(default=None, description="where the issuer publishes its keys")
-    jwks_ca_file: Path | None = Field(default=None, description="who vouches for that URL")
-    jwks_interval: _Seconds = JwksTimes().interval
-    jwks_timeout: Annotated[float, Field(gt=0, le=60)] = JwksTimes().timeout
-    jwks_cooldown: _Seconds = JwksTimes().cooldown
+    leeway: float = Field(
+        default=5.0,
+        ge=0,
+        le=300,
+        description="clock difference that is forgiven",
+        json_schema_extra={"unit": "seconds"},
+    )
+    jwks_ca_file: Path | None = Field(
+        default=None,
+        description="certificates (PEM) of the only authorities that may vouch for `JWKS_URL`; by default the public "
+        "ones",
+    )
+    jwks_interval: _Seconds = Field(
+        default=JwksTimes().interval,
+        description="between two fetches of the keys, in the background; up to a tenth less",
+    )
+    jwks_timeout: Annotated[float, Field(gt=0, le=60, json_schema_extra={"unit": "seconds"})] = (
+        Field(
+            default=JwksTimes().timeout,
+            description="for a fetch; shorter than `HELLO_TIMEOUT`, so that a client that waits for it has its answer",
+        )
+    )
+    jwks_cooldown: _Seconds = Field(
+        default=JwksTimes().cooldown,
+        description="of rest after a fetch before a key that the set does not have is the reason of another",
+    )
 
     @field_validator("jwks_url")
     @classmethod

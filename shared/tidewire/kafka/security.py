@@ -30,44 +30,43 @@ class KafkaSecurity(BaseModel):
     protocol: Protocol = Field(default="PLAINTEXT", description="what the brokers' listener speaks")
     ca_file: Path | None = Field(
         default=None,
-        description="PEM: authorities whose certificates brokers may have; none: the machine's",
+        description="PEM: the authorities that brokers' certificates may come from; by default the machine's",
     )
     certificate_file: Path | None = Field(
         default=None, description="PEM: our certificate, for brokers that want one"
     )
     key_password: SecretStr | None = Field(
-        default=None, min_length=1, description="that of the key's file, if it has one"
+        default=None, min_length=1, description="of a key that is encrypted"
     )
     key_file: Path | None = Field(
         default=None, validate_default=True, description="PEM: the certificate's key"
     )
     mechanism: Mechanism | None = Field(
-        default=None, validate_default=True, description="how SASL proves who we are"
+        default=None, validate_default=True, description="with SASL: how we prove who we are"
     )
     username: str | None = Field(
         default=None,
         min_length=1,
         max_length=1000,
         validate_default=True,
-        description="user, or the client's id for OAUTHBEARER",
+        description="with SASL: who we are; the client's id for `OAUTHBEARER`",
     )
     password: SecretStr | None = Field(
         default=None,
         min_length=1,
         validate_default=True,
-        description="password, or the client's secret for OAUTHBEARER",
+        description="with SASL: the password; the client's secret for `OAUTHBEARER`",
     )
     token_url: str | None = Field(
         default=None,
         validate_default=True,
-        description="OAUTHBEARER: where the client's credentials are given for a token",
+        description="for `OAUTHBEARER`: where the client's id and secret are given for a token (client credentials, HTTP Basic); "
+        "`https`, but for this machine. No proxy is asked and no redirect followed",
     )
     token_scope: str | None = Field(
-        default=None, min_length=1, description="OAUTHBEARER: the scope that is asked for"
+        default=None, min_length=1, description="for `OAUTHBEARER`: the scope that is asked for"
     )
-    token_ca_file: Path | None = Field(
-        default=None, description="OAUTHBEARER: as ca_file, for token_url"
-    )
+    token_ca_file: Path | None = Field(default=None, description="as `CA_FILE`, for `TOKEN_URL`")
 
     @field_validator("ca_file", "certificate_file", "token_ca_file")
     @classmethod

@@ -3,13 +3,16 @@
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from .security import KafkaSecurity
 
 __all__ = ["MAX_RECORD_BYTES", "KafkaSettings"]
 
 MAX_RECORD_BYTES = 1024 * 1024
-_Seconds = Annotated[float, Field(gt=0, le=3600)]
+_SECONDS: JsonDict = {"unit": "seconds"}
+_BYTES: JsonDict = {"unit": "bytes"}
+_Seconds = Annotated[float, Field(gt=0, le=3600, json_schema_extra=_SECONDS)]
 
 
 class KafkaSettings(BaseModel):
@@ -20,13 +23,16 @@ class KafkaSettings(BaseModel):
     bootstrap: str = Field(
         default="127.0.0.1:9092",
         pattern=r"^[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*$",
-        description="brokers to ask first: HOST:PORT, several separated by commas",
+        description="brokers to ask first, `HOST:PORT,…`",
     )
     security: KafkaSecurity = Field(
-        default=KafkaSecurity(), description="TLS and SASL; without it, plain text"
+        default=KafkaSecurity(), description="TLS and passwords; without it, plain text"
     )
     client_id: str = Field(
-        default="tidewire", min_length=1, max_length=200, description="name in the broker's logs"
+        default="tidewire",
+        min_length=1,
+        max_length=200,
+        description="name in the broker's logs; services go by their own unless one is given",
     )
     connect_timeout: _Seconds = Field(
         default=10.0, description="how long a start waits for the first answer of a broker"
@@ -46,46 +52,63 @@ class KafkaSettings(BaseModel):
         default=MAX_RECORD_BYTES,
         ge=1024,
         le=64 * 1024 * 1024,
-        description="largest record that a writer takes; the topic's max.message.bytes must allow it",
+        description="largest record that a writer takes; the topic's `max.message.bytes` must allow it",
+        json_schema_extra=_BYTES,
     )
     buffer_records: int = Field(
-        default=100_000, ge=1, description="records that a synchronous writer holds unacknowledged"
+        default=100_000,
+        ge=1,
+        description="records that a synchronous writer (the publishing library's) holds unacknowledged",
+        json_schema_extra={"unit": "count"},
     )
     buffer_bytes: int = Field(
         default=64 * 1024 * 1024,
         ge=1024 * 1024,
-        description="bytes that a synchronous writer holds unacknowledged",
+        description="likewise, by their size",
+        json_schema_extra=_BYTES,
     )
     linger: float = Field(
-        default=0.005, ge=0, le=1, description="how long a synchronous writer waits to fill a batch"
+        default=0.005,
+        ge=0,
+        le=1,
+        description="how long a synchronous writer waits to fill a batch",
+        json_schema_extra=_SECONDS,
     )
     fetch_wait: float = Field(
         default=0.1,
         gt=0,
         le=5,
         description="long poll of a reader; a change of its assignment may wait this long for the first records",
+        json_schema_extra=_SECONDS,
     )
     fetch_pause: float = Field(
         default=0.0,
         ge=0,
         le=5,
-        description="rest of a reader at the end of all its partitions, for a broker without long polls; 0: none",
+        description="rest of a reader at the end of all its partitions, for a broker without long polls; `0`: none",
+        json_schema_extra=_SECONDS,
     )
     fetch_gather: float = Field(
         default=0.005,
         ge=0,
         le=1,
-        description="a reader that has just handed over all there was lets others gather for at least so long: a busy topic costs fewer wake-ups, an idle one is heard at once; 0: only where a caller is in no hurry",
+        description="least time that the gateway's reader, having just handed over all there was, lets others gather. A "
+        "busy topic costs a third less at 2,000 records a second and its events come some 2.5 ms later; the first event "
+        "after a rest is heard at once. Where all clients of the topics heard in the last quarter of a second have an "
+        "interval, records gather for a tenth of the shortest, at most 25 ms, whatever is set here",
+        json_schema_extra=_SECONDS,
     )
     fetch_bytes: int = Field(
         default=16 * 1024 * 1024,
         ge=1024 * 1024,
         description="most that one answer to a reader carries",
+        json_schema_extra=_BYTES,
     )
     partition_fetch_bytes: int = Field(
         default=MAX_RECORD_BYTES,
         ge=1024,
         description="most of one partition that an answer carries",
+        json_schema_extra=_BYTES,
     )
 
     @classmethod

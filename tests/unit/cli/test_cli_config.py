@@ -1,6 +1,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -37,7 +38,11 @@ def test_check_says_that_a_file_is_good() -> None:
     assert (result.exit_code, result.stdout) == (0, "streams.yaml: good; streams: a, b\n")
     assert json.loads(run("config", "check", "--json").stdout) == {
         "ok": True,
+        "services": [],
         "streams": ["a", "b"],
+        "problems": [],
+        "warnings": [],
+        "findings": [],
     }
 
 
@@ -49,10 +54,8 @@ def test_check_tells_every_problem_and_exits_1() -> None:
         "bad.yaml:2: streams.a.topic: is missing; every stream names its topic",
         "bad.yaml:2: streams.a.topik: unknown key; did you mean 'topic'?",
     ]
-    assert json.loads(run("config", "check", "bad.yaml", "--json").stdout) == {
-        "ok": False,
-        "problems": result.stdout.splitlines(),
-    }
+    told = json.loads(run("config", "check", "bad.yaml", "--json").stdout)
+    assert (told["ok"], told["problems"]) == (False, result.stdout.splitlines())
 
 
 def test_schema_is_printed_as_json() -> None:
@@ -95,7 +98,7 @@ def test_token_prints_one_for_each_user_that_the_runs_key_verifies() -> None:
 def test_a_token_without_rights_says_so_beside_it() -> None:
     result = run("token", "--user", "ann")
     assert len(result.stdout.splitlines()) == 1
-    assert "no rights" in result.stderr
+    assert "--subscribe PATTERN" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -167,3 +170,157 @@ def test_commands_find_the_run_of_a_data_directory(tmp_path: Path) -> None:
         assert connection("127.0.0.1:20", None, data_dir).kafka.bootstrap == "127.0.0.1:20"
     with pytest.raises(ConfigError, match=r"no streams\.yaml"):
         connection(None, None, data_dir)
+
+
+NODE = {"TIDEWIRE_GATEWAY__STREAMS": "streams.yaml", "TIDEWIRE_GATEWAY__DEV": "true"}
+PUBLIC = "streams: {b: {topic: b, public: true}}"
+
+
+def check(*arguments: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(run("config", "check", *arguments, "--json").stdout)
+    return told
+
+
+def rules(told: dict[str, Any]) -> list[str]:
+    """But for what depends on the machine."""
+    found = [finding["rule"] for finding in told["findings"]]
+    return [rule for rule in found if rule != "too_few_descriptors"]
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A node in development with nothing wrong; sets further variables."""
+    Path("streams.yaml").write_text(PUBLIC)
+    for name, text in NODE.items():
+        monkeypatch.setenv(name, text)
+    return monkeypatch
+
+
+def test_check_reads_the_services_that_are_told_anything(node: pytest.MonkeyPatch) -> None:
+    told = check()
+    assert (told["ok"], told["services"], told["streams"]) == (True, ["gateway"], ["b"])
+    Path(".env").write_text("TIDEWIRE_ROUTER__BATCH_RECORDS=100\n")
+    assert check()["services"] == ["gateway", "router"]
+    result = run("config", "check")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-2:] == [
+        "streams.yaml: good; streams: b",
+        "settings: good; services: gateway, router",
+    ]
+    assert check("--service", "registry")["services"] == ["registry"]
+
+
+def test_check_without_services_says_that_the_streams_alone_were_checked() -> None:
+    Path("streams.yaml").write_text(GOOD)
+    assert "--service NAME" in run("config", "check").stderr
+
+
+def test_check_tells_what_a_service_would_refuse_in_its_own_words(
+    node: pytest.MonkeyPatch,
+) -> None:
+    node.setenv("TIDEWIRE_GATEWAY__PROT", "1")
+    node.setenv("TIDEWIRE_GATEWAY__INTERNAL_PORT", "8080")
+    node.setenv("TIDEWIRE_ROUTER__REDIS_URL", "http://redis")
+    result = run("config", "check")
+    assert result.exit_code == 1
+    unknown, refused, redis = result.stdout.splitlines()
+    assert unknown == (
+        "TIDEWIRE_GATEWAY__PROT: unknown setting; did you mean 'TIDEWIRE_GATEWAY__PORT'?"
+    )
+    assert refused.startswith("TIDEWIRE_GATEWAY__INTERNAL_PORT: the internal port is the public")
+    assert redis.startswith("TIDEWIRE_ROUTER__REDIS_URL: the Redis URL has the scheme 'http'")
+
+
+@pytest.mark.parametrize(
+    "name", ["INTERNAL_KEY_FILE", "TOKEN_KEY_FILE", "TOKENS__KEY_FILES", "TLS__CERTIFICATE_FILE"]
+)
+def test_check_tells_of_a_file_that_is_not_there(node: pytest.MonkeyPatch, name: str) -> None:
+    node.setenv(f"TIDEWIRE_GATEWAY__{name}", "missing.pem")
+    if name.startswith("TLS"):
+        node.setenv("TIDEWIRE_GATEWAY__TLS__KEY_FILE", "missing.pem")
+    if name.startswith("TOKENS"):
+        node.setenv("TIDEWIRE_GATEWAY__TOKENS__ISSUER", "i")
+    told = check()
+    assert not told["ok"]
+    assert "missing.pem" in told["problems"][0]
+
+
+def test_check_finds_contradictions_and_a_script_reads_them(node: pytest.MonkeyPatch) -> None:
+    node.setenv("TIDEWIRE_GATEWAY__TARGETED__REGISTRY_URL", "http://127.0.0.1:8082")
+    node.setenv("TIDEWIRE_GATEWAY__TARGETED__REDIS_URL", "redis://:hush@127.0.0.1:6379")
+    node.setenv("TIDEWIRE_ROUTER__INBOX_TOPIC", "letters")
+    told = check()
+    assert not told["ok"]
+    [finding] = [found for found in told["findings"] if found["rule"] == "inbox_topic"]
+    assert finding == {
+        "rule": "inbox_topic",
+        "severity": "error",
+        "settings": {
+            "TIDEWIRE_GATEWAY__TARGETED__INBOX_TOPIC": "tidewire.inbox",
+            "TIDEWIRE_ROUTER__INBOX_TOPIC": "letters",
+            "TIDEWIRE_GATEWAY__TARGETED__REGISTRY_URL": "http://127.0.0.1:8082",
+        },
+        "why": "routers write to another inbox than the one that nodes read: they have to name the same topic",
+        "cure": "give both the same",
+    }
+    assert finding["why"] in told["problems"][0]
+    assert "hush" not in json.dumps(told)
+
+
+def test_more_nodes_than_slots_are_an_error() -> None:
+    assert rules(check("--service", "registry", "--nodes", "16")) == []
+    told = check("--service", "registry", "--nodes", "17")
+    assert (told["ok"], rules(told)) == (False, ["more_nodes_than_slots"])
+    assert run("config", "check", "--service", "registry", "--nodes", "17").exit_code == 1
+
+
+def test_a_drain_that_is_longer_than_the_grace_is_an_error(node: pytest.MonkeyPatch) -> None:
+    assert rules(check("--grace", "45")) == []
+    assert rules(check("--grace", "30")) == ["drain_outlasts_grace"]
+
+
+def test_a_warning_is_an_error_where_that_is_asked_for(node: pytest.MonkeyPatch) -> None:
+    node.setenv("TIDEWIRE_ROUTER__SESSION_TIMEOUT", "3")
+    result = run("config", "check", "--service", "router")
+    assert result.exit_code == 0
+    warning, good = result.stdout.splitlines()
+    assert warning.startswith("warning: TIDEWIRE_ROUTER__SESSION_TIMEOUT: brokers refuse")
+    assert good == "settings: good; services: router"
+    assert run("config", "check", "--service", "router", "--strict").exit_code == 1
+
+
+def test_check_tells_of_a_variable_that_nothing_reads(node: pytest.MonkeyPatch) -> None:
+    node.setenv("TIDEWIRE_GATEWY__PORT", "1")
+    node.setenv("TIDEWIRE_GATEWAY_SERVICE_HOST", "10.0.0.7")
+    assert [line for line in check()["warnings"] if "GATEWY" in line or "SERVICE_HOST" in line] == [
+        "TIDEWIRE_GATEWY__PORT: nothing reads it; did you mean 'TIDEWIRE_GATEWAY__PORT'?"
+    ]
+
+
+def test_streams_that_a_service_names_are_checked_with_its_settings(
+    node: pytest.MonkeyPatch,
+) -> None:
+    Path("other.yaml").write_text("streams: {a: {topic: tidewire.inbox, public: true}}")
+    node.setenv("TIDEWIRE_GATEWAY__STREAMS", "other.yaml")
+    assert rules(check()) == ["stream_shows_a_nodes_topic"]
+    assert rules(check("streams.yaml")) == []
+    node.setenv("TIDEWIRE_GATEWAY__STREAMS", "missing.yaml")
+    assert check()["problems"][0].startswith("missing.yaml: no such file")
+
+
+def test_streams_that_differ_between_services_are_an_error(node: pytest.MonkeyPatch) -> None:
+    node.setenv("TIDEWIRE_PUBLISHER__DEV", "true")
+    node.setenv("TIDEWIRE_PUBLISHER__STREAMS", "copy.yaml")
+    Path("copy.yaml").write_text("# the same\n" + PUBLIC)
+    assert rules(check()) == []
+    Path("copy.yaml").write_text("streams: {b: {topic: b, public: true, partitions: 2}}")
+    assert rules(check()) == ["streams_differ"]
+
+
+def test_check_cannot_be_done_where_secrets_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TIDEWIRE_SECRETS_DIR", "nowhere")
+    result = run("config", "check")
+    assert isinstance(result.exception, ConfigError)
+    assert str(result.exception) == "TIDEWIRE_SECRETS_DIR: nowhere is not a directory"

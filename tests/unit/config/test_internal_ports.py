@@ -11,7 +11,6 @@ from tidewire_publisher.settings import PublisherSettings
 from tidewire_registry.settings import RegistrySettings
 from tidewire_router.settings import RouterSettings
 
-PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
 PORTS = [
     (GatewaySettings, "INTERNAL_HOST"),
     (RegistrySettings, "HOST"),
@@ -59,11 +58,6 @@ def test_port_on_loopback_needs_none(
     settings: type[ServiceSettings], host: str, address: str
 ) -> None:
     load(settings, **{host: address})
-
-
-@pytest.mark.parametrize("title", ["Publisher", "Gateway", "Registry", "Router"])
-def test_key_is_documented_for_every_service(title: str) -> None:
-    assert "`INTERNAL_KEY_FILE`" in PAGE.partition(f"### {title}")[2].partition("\n### ")[0]
 
 
 def test_publisher_has_a_key_to_show_and_no_internal_port() -> None:

@@ -1,17 +1,13 @@
 """What a service that clients reach must be told of TLS before it starts."""
 
-from pathlib import Path
-
 import pytest
 
 from tidewire.config.errors import ConfigError
 from tidewire.config.settings import ServiceSettings, load_settings, redacted
-from tidewire.config.transport import TlsSettings
 from tidewire_gateway.settings import GatewaySettings
 from tidewire_publisher.settings import PublisherSettings
 
 CERTIFICATE = {"TLS__CERTIFICATE_FILE": "c.pem", "TLS__KEY_FILE": "k.pem"}
-PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(params=[GatewaySettings, PublisherSettings])
@@ -85,9 +81,3 @@ def test_password_of_the_key_is_shown_to_nobody(
     assert settings.tls.key_password.get_secret_value() == "hush"
     for shown in (repr(settings), str(settings.tls.model_dump()), str(redacted(settings))):
         assert "hush" not in shown
-
-
-@pytest.mark.parametrize("title", ["### Publisher", "### Gateway"])
-@pytest.mark.parametrize("name", TlsSettings.model_fields)
-def test_documentation_tells_every_setting_of_tls(title: str, name: str) -> None:
-    assert f"`TLS__{name.upper()}" in PAGE.partition(title)[2].partition("\n### ")[0]

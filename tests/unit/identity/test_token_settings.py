@@ -17,7 +17,6 @@ from tidewire_publisher.settings import PublisherSettings
 
 PREFIX = "TIDEWIRE_GATEWAY__"
 URL = "https://issuer.example/jwks"
-DOCUMENT = Path(__file__).parents[3] / "docs" / "configuration.md"
 
 
 def load(**variables: str) -> GatewaySettings:
@@ -135,12 +134,3 @@ def test_authorities_that_cannot_be_read_are_named(tmp_path: Path, content: byte
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"ca\.pem: not certificates to trust"):
         check(TokenSettings(jwks_url=URL, issuer="x", jwks_ca_file=path))
-
-
-@pytest.mark.parametrize("name", list(TokenSettings.model_fields))
-def test_setting_is_documented_with_its_default(name: str) -> None:
-    section = DOCUMENT.read_text().partition("### Tokens")[2].partition("\n### ")[0]
-    row = next(line for line in section.splitlines() if line.startswith(f"| `{name.upper()}`"))
-    default = TokenSettings.model_fields[name].default
-    if isinstance(default, float):
-        assert f"| `{default:g}` |" in row

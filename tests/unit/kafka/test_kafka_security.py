@@ -190,11 +190,3 @@ def test_a_locked_key_is_opened_by_its_password(files: dict[str, str]) -> None:
     assert properties["ssl.key.password"] == "open sesame"
     assert properties["ssl.key.location"] == files["LOCKED_KEY"]
     assert kafka.aiokafka_common()["ssl_context"] is not None
-
-
-@pytest.mark.parametrize("name", KafkaSecurity.model_fields)
-def test_every_setting_is_documented(name: str) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
-    section = page.partition("\n### Kafka and Redis with TLS and passwords\n")[2]
-    rows = [row for row in section.partition("\n### ")[0].splitlines() if row.startswith("|")]
-    assert any(f"`{name.upper()}`" in row.split("|")[1] for row in rows)

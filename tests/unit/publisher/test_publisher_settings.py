@@ -1,5 +1,4 @@
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -46,15 +45,3 @@ def test_the_broker_sees_the_services_name() -> None:
         "tidewire-publisher"
     )
     assert load(STREAMS="s", DEV="1", KAFKA__CLIENT_ID="mine").named_kafka.client_id == "mine"
-
-
-def test_the_documentation_tells_every_setting_and_its_default() -> None:
-    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    section = page.partition("### Publisher")[2].partition("\n### ")[0]
-    defaults: dict[str, Any] = {
-        name: field.default for name, field in PublisherSettings.model_fields.items()
-    }
-    for name, default in defaults.items():
-        assert f"`{name.upper()}" in section, name
-        if isinstance(default, int | float) and not isinstance(default, bool):
-            assert f"`{default:g}`" in section or f"`{default}`" in section, name
