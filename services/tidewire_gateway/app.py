@@ -29,6 +29,7 @@ from .drain import Drain
 from .endpoint import make_route
 from .instruments import Instruments
 from .node import Node
+from .openapi_examples import complete_public
 from .revocations import known_before, make_revocations
 from .routes import make_one_off_router
 from .served_files import mounts_of
@@ -135,6 +136,7 @@ def create_app(settings: GatewaySettings, clients: Clients) -> FastAPI:
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
     )
+    complete_public(app)
     app.add_middleware(CrossOrigin, origins=origins, on_refused=instruments.one_off_read)
     app.state.instruments = instruments
     app.state.node = None

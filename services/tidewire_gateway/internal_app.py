@@ -1,6 +1,6 @@
 """The application of a node's internal port: health, metrics, drain, messages for users, the console."""
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -9,24 +9,33 @@ from starlette.requests import ClientDisconnect
 from tidewire import __version__
 from tidewire.http.answers import client_gone
 from tidewire.http.internal_guard import InternalGuard
+from tidewire.http.openapi_completed import operation_id
 from tidewire.http.page_guard import PageGuard
 from tidewire.identity.internal_keys import InternalKeys
 
 from .console.compose import Console
 from .drain import Drain
 from .node import Node
+from .openapi_examples import complete_internal
 from .settings import PREFIX
 from .targeted.routes import make_internal_router
 from .targeted.service import Targeted
 
 __all__ = ["create_internal_app"]
 
+_NOT_NOW: Final[dict[int | str, dict[str, Any]]] = {503: {"description": "Not now"}}
+
 
 def create_internal_app(public: FastAPI) -> FastAPI:
     """Health, metrics, drain and, where it is on, the console, for the internal port."""
     app = FastAPI(
-        title="Tidewire gateway, internal", version=__version__, docs_url=None, redoc_url=None
+        title="Tidewire gateway, internal",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
+    complete_internal(app)
     app.add_exception_handler(ClientDisconnect, client_gone)
     metrics = public.state.instruments.metrics
     console: Console | None = public.state.console
@@ -85,13 +94,14 @@ def _add_health(app: FastAPI, public: FastAPI) -> None:
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/startupz", summary="Started")
+    @app.get("/startupz", summary="Started", responses=_NOT_NOW)
     async def startupz(response: Response) -> dict[str, str]:
         return _answer(response, "starting" if public.state.node is None else "started")
 
     @app.get(
         "/readyz",
         summary="Started, not draining, not overloaded; nothing of Kafka, whose outage concerns all nodes alike",
+        responses=_NOT_NOW,
     )
     async def readyz(response: Response) -> dict[str, str]:
         return _answer(response, _readiness(public.state.node))

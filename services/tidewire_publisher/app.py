@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from tidewire import __version__
 from tidewire.config.streams import Stream
 from tidewire.http.answers import client_gone, problem_response
+from tidewire.http.openapi_completed import completed, operation_id
 from tidewire.http.serving import end_with
 from tidewire.http.token_check import KeyFetching, RefusedTokens, Verification
 from tidewire.identity.internal_keys import InternalKeys, headers_of
@@ -39,6 +40,7 @@ from .core.requests import RequestLimits
 from .ingest import EventIngest
 from .key_fetching import kept_fetched
 from .openapi import PROBLEM_SCHEMA, TOKEN_SECURITY
+from .openapi_examples import ANSWERS, PROBLEMS
 from .push_endpoint import PushEndpoint
 from .pusher import MAX_CALLS, Pusher
 from .reporting import PublisherObserver
@@ -175,6 +177,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # the page would load its scripts from somebody else's network
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
     app.state.stop = None
     app.state.failure = None
@@ -223,7 +226,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         components.setdefault("schemas", {}).update(problem.pop("$defs", {}))
         components["schemas"]["ProblemDetails"] = problem
         components["securitySchemes"] = TOKEN_SECURITY
-        app.openapi_schema = schema
+        app.openapi_schema = completed(schema, problems=PROBLEMS, answers=ANSWERS)
     return app.openapi_schema
 
 

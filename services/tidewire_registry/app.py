@@ -15,6 +15,7 @@ from tidewire.config.explain import explain
 from tidewire.http.answers import problem_response
 from tidewire.http.health import Stage
 from tidewire.http.internal_guard import InternalGuard
+from tidewire.http.openapi_completed import operation_id
 from tidewire.http.page_guard import PageGuard
 from tidewire.http.serving import end_with
 from tidewire.identity.internal_keys import InternalKeys
@@ -111,6 +112,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # the page would load its scripts from somebody else's network
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
     if keys is not None:
         app.add_middleware(InternalGuard, keys=keys, setting=f"{PREFIX}INTERNAL_KEY_FILE")

@@ -7,8 +7,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from tidewire.http.openapi import PROBLEM_CONTENT, REFERENCE, ProblemDetails
+from tidewire.http.openapi_completed import Guards, completed
 
 from .models import BODIES
+from .openapi_examples import ANSWERS, PROBLEMS
 
 __all__ = ["body_of", "openapi_of", "responses_of"]
 
@@ -52,5 +54,7 @@ def openapi_of(app: FastAPI) -> dict[str, Any]:
             own = model.model_json_schema(ref_template=REFERENCE)
             schemas.update(own.pop("$defs", {}))
             schemas[model.__name__] = own
-        app.openapi_schema = schema
+        app.openapi_schema = completed(
+            schema, problems=PROBLEMS, answers=ANSWERS, guards=Guards(key=True, pages=True)
+        )
     return app.openapi_schema

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from fastapi import FastAPI, Request, Response
 
 from tidewire import __version__
-from tidewire.http.health import Stage, health_router
+from tidewire.http.health import HEALTH_EXAMPLES, Stage, health_router
 from tidewire.http.internal_guard import InternalGuard
+from tidewire.http.openapi_completed import completed, operation_id
 from tidewire.identity.internal_keys import InternalKeys
 from tidewire.telemetry.metrics import Metrics
 
@@ -28,6 +29,7 @@ def create_app(
         version=__version__,
         docs_url=None,  # the page would load its scripts from somebody else's network
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
 
     if keys is not None:
@@ -39,4 +41,6 @@ def create_app(
         text, content_type = metrics.render(request.headers.get("accept", ""))
         return Response(text, headers={"Content-Type": content_type})
 
+    told = app.openapi
+    app.openapi = lambda: completed(told(), problems={}, answers=HEALTH_EXAMPLES)  # type: ignore[method-assign] # FastAPI's own way to extend it
     return app

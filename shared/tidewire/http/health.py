@@ -1,6 +1,6 @@
 """Health as platforms ask for it, the same of every service that answers in plain text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from .answers import plain
 
-__all__ = ["Stage", "health_router"]
+__all__ = ["HEALTH_EXAMPLES", "Stage", "health_router"]
 
 
 class Stage(StrEnum):
@@ -24,6 +24,14 @@ class Stage(StrEnum):
 _REFUSAL: Final[dict[int | str, dict[str, Any]]] = {
     503: {"description": "Not now", "content": {"text/plain": {}}}
 }
+
+
+HEALTH_EXAMPLES: Final[Mapping[str, Mapping[int, str]]] = {
+    "healthz": {200: "ok"},
+    "startupz": {200: "started", 503: Stage.STARTING.value},
+    "readyz": {200: Stage.READY.value, 503: Stage.DRAINING.value},
+}
+"""What OpenAPI shows, by the operation's id and the status."""
 
 
 def health_router(stage: Callable[[], Stage]) -> APIRouter:

@@ -4,7 +4,9 @@ No answer is an error of the service's own, and each has a status, a media type,
 """
 
 import contextlib
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -29,6 +31,7 @@ pytestmark = [
     ),
 ]
 
+DOCS = Path(__file__).parents[3] / "docs" / "api"
 EXAMPLES = 20
 ENDS_IT = "/internal/drain"
 """Does what it is asked for, and then there is nobody to ask."""
@@ -89,6 +92,24 @@ def test_answers_are_what_the_schema_says(
                 broken[operation.label] = str(failure)
     assert not broken, "\n".join(f"{label}: {text}" for label, text in broken.items())
     assert not [line for line in part.log() if "exception" in line]
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_document_that_is_served_is_the_one_in_docs(
+    parts: dict[str, Process], surface: str
+) -> None:
+    """But for the console's paths, which a node without a console has not."""
+    name, port = SURFACES[surface]
+    ready = parts[name].ready
+    assert ready is not None
+    served = httpx.get(f"{ready[port]}/openapi.json", trust_env=False).json()
+    file = json.loads((DOCS / f"openapi-{surface.replace(', ', '-')}.json").read_text("utf-8"))
+    lacking = set(file["paths"]) - set(served["paths"])
+    assert lacking == ({"/v1/flows/follow"} if port == "internal" else set())
+    for path in lacking:
+        del file["paths"][path]
+    assert served["paths"] == file["paths"]
+    assert served["info"] == file["info"]
 
 
 def ask(

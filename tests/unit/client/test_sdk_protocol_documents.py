@@ -100,6 +100,7 @@ RULES: dict[str, Any] = {
     "maxItems": lambda v, s, most: isinstance(v, list) and len(v) <= most,
     "minimum": lambda v, s, least: isinstance(v, int) and v >= least,
     "maximum": lambda v, s, most: isinstance(v, int) and v <= most,
+    "minLength": lambda v, s, least: isinstance(v, str) and len(v) >= least,
     "maxLength": lambda v, s, most: isinstance(v, str) and len(v) <= most,
     "pattern": lambda v, s, text: (
         isinstance(v, str) and re.fullmatch(text.strip("^$"), v) is not None
