@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from unit.deploy.shipped import RULE_TESTS, RULES, queries
+from unit.docs import pages
 
 pytestmark = pytest.mark.timeout(90)  # a run of forty minutes takes seconds each
 
@@ -48,6 +49,13 @@ def test_every_expression_of_the_dashboard_parses(tmp_path: Path) -> None:
     expressions = [expression for _, expression, _ in queries()]
     assert len(expressions) > 60
     checked = parsed(expressions, tmp_path)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_every_question_of_the_runbook_parses(tmp_path: Path) -> None:
+    questions = pages.queries(pages.text("docs/runbook.md"))
+    assert len(questions) > 60
+    checked = parsed(questions, tmp_path)
     assert checked.returncode == 0, checked.stderr
 
 
