@@ -46,7 +46,7 @@ def test_alert_says_what_it_is_and_what_to_do(name: str) -> None:
     assert alert["labels"].keys() == {"severity"}
     assert alert["labels"]["severity"] in {"info", "warning", "critical"}
     assert alert["annotations"].keys() == {"summary", "description", "runbook"}
-    assert re.fullmatch(r"docs/operating\.md#[a-z]+(-[a-z]+)*", alert["annotations"]["runbook"])
+    assert re.fullmatch(r"docs/runbook\.md#[a-z]+(-[a-z]+)*", alert["annotations"]["runbook"])
 
 
 @pytest.mark.parametrize("name", alerts())

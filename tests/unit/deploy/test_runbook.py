@@ -1,27 +1,29 @@
-"""docs/operating.md: a section for each alert, and nothing named in it that is not there."""
+"""docs/runbook.md: a section for each alert, and nothing named in it that is not there."""
 
-import ast
-import json
 import re
-from functools import cache
-from pathlib import Path
 
-from tidewire.telemetry.metric_table import METRICS, PREFIX
-from unit.deploy.shipped import DASHBOARD, alerts
+import pytest
 
-ROOT = Path(__file__).parents[3]
-DOCUMENT = "docs/operating.md"
-PARTS = ("Clients", "See", "Do", "Not")
+from unit.deploy.expressions import TARGET, exposed, problems
+from unit.deploy.shipped import alerts, recorded
+from unit.docs import pages
+
+DOCUMENT = "docs/runbook.md"
+PARTS = ("Clients", "See", "Ask", "Do", "Not", "Escalate", "Tried")
+CASES = {"old", "Missing", "dropped", "Skipped"}
+"""Of two alerts that share a section, what the one or the other is called there."""
+OF_PROCESSES = (
+    "process_cpu_seconds_total",
+    "process_start_time_seconds",
+    "process_resident_memory_bytes",
+    "process_open_fds",
+    "process_max_fds",
+)
+"""Of the client library: no label but what Prometheus puts there."""
 
 
-@cache
 def text() -> str:
-    return (ROOT / DOCUMENT).read_text(encoding="utf-8")
-
-
-def anchor(heading: str) -> str:
-    """As GitHub makes it."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+    return pages.text(DOCUMENT)
 
 
 def sections() -> dict[str, str]:
@@ -29,7 +31,7 @@ def sections() -> dict[str, str]:
     beneath = re.split(
         r"^### (.+)$", re.sub(r"^## .+$", "", text(), flags=re.MULTILINE), flags=re.MULTILINE
     )[1:]
-    return dict(zip(map(anchor, beneath[::2]), beneath[1::2], strict=True))
+    return dict(zip(map(pages.anchor, beneath[::2]), beneath[1::2], strict=True))
 
 
 def runbooks() -> dict[str, str]:
@@ -37,30 +39,8 @@ def runbooks() -> dict[str, str]:
     return {name: alert["annotations"]["runbook"] for name, alert in alerts().items()}
 
 
-@cache
-def texts_in_sources() -> frozenset[str]:
-    """Every constant text of the services and what they share; one that is written in pieces is one."""
-    files = [f for folder in ("services", "shared") for f in (ROOT / folder).rglob("*.py")]
-    return frozenset(
-        node.value
-        for file in files
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    )
-
-
-def flowing() -> str:
-    """The document without its lines' ends, so that nothing is looked for in halves."""
-    return re.sub(r"\s+", " ", text())
-
-
 def test_every_alert_has_its_section_and_every_section_an_alert() -> None:
     assert {f"{DOCUMENT}#{section}" for section in sections()} == set(runbooks().values())
-
-
-def test_no_two_headings_have_one_anchor() -> None:
-    headings = [anchor(h) for h in re.findall(r"^#+ (.+)$", text(), flags=re.MULTILINE)]
-    assert len(headings) == len(set(headings))
 
 
 def test_the_table_tells_each_alert_once_with_its_severity_and_section() -> None:
@@ -77,56 +57,35 @@ def test_every_section_says_what_it_means_how_to_see_more_what_to_do_and_what_no
     assert found == dict.fromkeys(found, PARTS)
 
 
-def test_every_link_within_the_page_leads_somewhere() -> None:
-    linked = re.findall(r"\]\(#([\w-]+)\)", text())
-    assert linked
-    assert set(linked) <= {anchor(h) for h in re.findall(r"^#+ (.+)$", text(), flags=re.MULTILINE)}
+@pytest.mark.parametrize("section", sections())
+def test_what_is_asked_of_prometheus_is_there_to_be_asked(section: str) -> None:
+    queries = pages.queries(sections()[section])
+    assert queries
+    known = exposed() | recorded() | dict.fromkeys(OF_PROCESSES, TARGET)
+    assert [wrong for query in queries for wrong in problems(query, known)] == []
 
 
-def test_every_metric_that_is_named_exists_with_its_labels() -> None:
-    known = {PREFIX + spec.name: spec.labels for spec in METRICS}
-    named = re.findall(r"`(tidewire_\w+)(?:\{(\w+)=\"(\w+)\"\})?`", text())
-    assert len(named) > len(alerts())
-    for metric, label, value in named:
-        assert metric in known
-        assert not label or value in known[metric][label]
-
-
-def test_every_line_of_a_log_that_is_quoted_is_in_the_sources() -> None:
-    quoted = re.findall(r"`\"([^\"`]+)\"`", flowing())
-    assert len(quoted) > len(alerts())
-    missing = [
-        line
-        for line in quoted
-        if not any(told.startswith(line.removesuffix("…")) for told in texts_in_sources())
-    ]
-    assert missing == []
-
-
-def test_every_setting_that_is_named_is_explained() -> None:
-    """OpenTelemetry's in docs/observability.md, by the name or the beginning that stands there."""
-    explained = "".join(
-        (ROOT / "docs" / page).read_text(encoding="utf-8")
-        for page in ("configuration.md", "observability.md")
-    )
-    known = set(re.findall(r"[A-Z]+(?:_[A-Z]+)*", explained))
-    named = re.findall(r"`(?:[A-Z]+__)*([A-Z]+(?:_[A-Z]+)+)(?:=\w+)?`", text())
-    assert named
-    unknown = {name for name in named if name not in known and not name.startswith("OTEL_BSP_")}
-    assert unknown == set()
+@pytest.mark.parametrize("section", sections())
+def test_how_it_was_provoked_can_be_done_again(section: str) -> None:
+    """By a drill or a test that is there, or by hand, saying how."""
+    tried = sections()[section].rpartition("- **Tried**: ")[2]
+    named = " ".join(re.findall(r"drills? (\d+(?: and \d+)?)", tried))
+    drills = {int(number) for number in re.findall(r"\d+", named)}
+    assert drills <= pages.drills()
+    files = re.findall(r"`([\w/]+\.py)`", tried)
+    assert all((pages.ROOT / "tests" / file).is_file() for file in files)
+    assert drills or files or "by hand, " in tried
 
 
 def test_every_panel_that_is_named_is_on_the_dashboard_or_in_the_console() -> None:
-    panels = {
-        panel["title"] for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
-    }
-    console = ROOT / "services" / "tidewire_gateway" / "console" / "static"
-    pages = "".join(
-        file.read_text(encoding="utf-8")
-        for file in (console / "index.html", *(console / "js").rglob("*.js"))
-    )
-    named = set(re.findall(r"(?<!\*)\*(?!\*)([^*]+)\*(?!\*)", flowing()))
+    prose = re.sub(r"```.*?```", "", text(), flags=re.DOTALL)
+    named = set(re.findall(r"(?<!\*)\*(?!\*)([^*]+)\*(?!\*)", re.sub(r"\s+", " ", prose)))
+    panels = pages.panels()
     assert len(named & panels) > len(PARTS)
-    assert {
-        name for name in named - panels if not re.search(rf"[>'\"]{name}[<'\"]", pages)
-    } == set()
+    others = {name for name in named - panels if not pages.is_in_console(name)}
+    assert others - set(PARTS) == CASES
+
+
+def test_metrics_and_lines_of_logs_are_named_more_often_than_there_are_alerts() -> None:
+    assert len(pages.named_metrics(DOCUMENT)) > len(alerts())
+    assert len(pages.quoted_log_lines(DOCUMENT)) > len(alerts())
