@@ -143,6 +143,11 @@ class Topics:
             for place, (start, end) in zip(committed, bounds, strict=True)
         )
 
+    def members(self, group: str) -> int:
+        """How many members a consumer group has."""
+        asked = self._client.describe_consumer_groups([group], request_timeout=ADMIN_TIMEOUT)
+        return len(asked[group].result(ADMIN_TIMEOUT).members)
+
     def read_back(self, name: str) -> Iterator[LoggedRecord]:
         """Every record that the topic holds now; what comes meanwhile may be among it or not."""
         ends = {p: end for p, (start, end) in self.bounds(name).items() if end > start}

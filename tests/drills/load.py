@@ -1,7 +1,7 @@
-"""A process of recording clients: ``python -m drills.load CONFIG.json``, until SIGTERM; at SIGUSR1 all lose their connections.
+"""A process of recording clients: ``python -m drills.load CONFIG.json``, until SIGTERM.
 
-Says that it is ready once every subscription of every client stands. It ends when nothing but pings has come
-for a while.
+At SIGUSR1 all lose their connections, at SIGUSR2 one of them has a whim (`drills.whims`). Says that it is ready
+once every subscription of every client stands. It ends when nothing but pings has come for a while.
 """
 
 import asyncio
@@ -20,11 +20,13 @@ from typing import Any
 from harness.waiting import eventually
 from histories.entries import Position
 from histories.recorder import ClientOptions, RecordingClient, Wanted
+from histories.restless import RestlessClient
 from histories.wire import Heading, HeadingPayload
 from histories.writing import Recording, StoredFrame
 from tidewire_client.backoff import BackoffLimits
 
 from .renewal import Renewal
+from .whims import Whims
 
 __all__ = ["Client", "main"]
 
@@ -43,7 +45,8 @@ class Client:
     it falsifies each position that it resumes from. It reads nothing during ``deaf``, counted from when it
     is ready. ``token`` is that of ``user``. During the first ``drops_for`` seconds after it is ready it drops its
     connection now and then, ``drops_every`` seconds apart on average, by chance that begins with ``seed``. ``renewal``
-    makes its tokens; ``is_to_be_refused``: that it is refused for good is no failure.
+    makes its tokens; ``is_to_be_refused``: that it is refused for good is no failure. Its whims are tokens that it
+    makes with ``key_file``, and ``intervals`` of its last subscription.
     """
 
     name: str
@@ -64,6 +67,8 @@ class Client:
     seed: int = 0
     renewal: Mapping[str, Any] | None = None
     is_to_be_refused: bool = False
+    key_file: str | None = None
+    intervals: Sequence[int] = ()
 
 
 class _Heard(Recording):
@@ -94,6 +99,8 @@ async def _run(folder: Path, asked: Sequence[Client], quiet: float) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     clients = [_made(client, recording) for client in asked]
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _drop_all, clients)
+    whims = Whims(dict(zip(clients, asked, strict=True)))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, whims.act)
     async with asyncio.TaskGroup() as tasks:
         lives = [
             tasks.create_task(_live(client, spec))
@@ -122,7 +129,7 @@ def _drop_all(clients: Sequence[RecordingClient]) -> None:
         client.drop()
 
 
-def _made(spec: Client, recording: Recording) -> RecordingClient:
+def _made(spec: Client, recording: Recording) -> RestlessClient:
     urls = itertools.cycle(spec.urls)
     renew = None if spec.renewal is None else Renewal(**spec.renewal).token
     options = ClientOptions(
@@ -136,7 +143,7 @@ def _made(spec: Client, recording: Recording) -> RecordingClient:
         renew=renew,
     )
     wanted = [Wanted(**subscription) for subscription in spec.subscriptions]
-    client = RecordingClient(
+    client = RestlessClient(
         spec.name, lambda: next(urls), wanted, recording=recording, options=options
     )
     if spec.since is not None:

@@ -17,6 +17,7 @@ from harness.waiting import wait_until
 from tidewire.dev.processes import Child, ChildSpec, start_child
 from tidewire.dev.running import Node, node_of, ready_of
 
+from .code import OURS, Code, running
 from .exposition import Exposition, parse
 from .shifted_clock import shifted
 
@@ -33,6 +34,7 @@ class NodeSpec:
     """``settings`` go below ``TIDEWIRE_GATEWAY__``; ``sabotage`` names one of `drills.sabotage`.
 
     ``launcher`` becomes the process, as `nice` would; ``clock_shift`` is how far its clock jumps (`drills.shifted_clock`).
+    ``code`` may be that of a release.
     """
 
     name: str
@@ -43,6 +45,7 @@ class NodeSpec:
     sabotage: str | None = None
     launcher: Sequence[str] = ()
     clock_shift: float | None = None
+    code: Code = OURS
 
 
 class DrillNode:
@@ -58,6 +61,10 @@ class DrillNode:
     @property
     def ws(self) -> str:
         return self._node.ws
+
+    @property
+    def http(self) -> str:
+        return self._node.http
 
     @property
     def pid(self) -> int:
@@ -82,19 +89,13 @@ class DrillNode:
         module = ["tidewire_gateway"]
         if self.spec.sabotage is not None:
             module = ["drills.sabotage", self.spec.sabotage]
-        self._child = start_child(
-            ChildSpec(
-                self.spec.name,
-                [
-                    *self.spec.launcher,
-                    sys.executable,
-                    "-m",
-                    *shifted(self.spec.clock_shift, module),
-                ],
-                self.spec.log,
-                environment=self._environment(),
-            )
+        child = ChildSpec(
+            self.spec.name,
+            [*self.spec.launcher, sys.executable, "-m", *shifted(self.spec.clock_shift, module)],
+            self.spec.log,
+            environment=self._environment(),
         )
+        self._child = start_child(running(child, self.spec.code))
 
     def wait_until_ready(self) -> None:
         child = self._child

@@ -23,7 +23,7 @@ __all__ = ["Part", "PartSpec", "drill_redis", "service"]
 
 TESTS = Path(__file__).resolve().parents[1]
 START_TIMEOUT = 30.0
-END_TIMEOUT = 15.0
+END_TIMEOUT = 30.0
 STOP_TIMEOUT = 5.0
 PATIENCE = 5.0
 

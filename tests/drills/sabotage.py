@@ -4,6 +4,7 @@ Each sabotage changes the program before it serves; none is in the program itsel
 """
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ __all__ = ["SABOTAGES", "main"]
 
 FORGET_AFTER = 0.1
 COMMITTED_AHEAD = 1.0
+KEPT_BYTES = 128
 
 
 def silent_outage() -> None:
@@ -171,6 +173,27 @@ def no_farewell() -> None:
     Node.closed = lambda *args: None  # type: ignore[method-assign] # the sabotage
 
 
+def hoarding() -> None:
+    """A little is kept of whatever goes out to a connection, and a descriptor of every one that has ended."""
+    from tidewire_gateway.connection import Connection
+    from tidewire_gateway.instruments import Instruments
+    from tidewire_gateway.node import Node
+
+    delivered, closed = Instruments.delivered, Node.closed
+    kept: list[bytearray] = []
+
+    def deliver_and_keep(self: Instruments, connections: int, events: int, size: int) -> None:
+        kept.append(bytearray(connections * KEPT_BYTES))
+        delivered(self, connections, events, size)
+
+    def close_and_keep(self: Node, connection: Connection, code: int) -> None:
+        os.open(os.devnull, os.O_RDONLY)
+        closed(self, connection, code)
+
+    Instruments.delivered = deliver_and_keep  # type: ignore[method-assign] # the sabotage
+    Node.closed = close_and_keep  # type: ignore[method-assign] # the sabotage
+
+
 def hasty_return() -> None:
     """Whoever is refused is told to come back in a second."""
     from tidewire_gateway import endpoint
@@ -212,6 +235,7 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         halting_records,
         credulous,
         no_farewell,
+        hoarding,
         hasty_return,
         hasty_commits,
     )

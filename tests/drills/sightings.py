@@ -51,7 +51,7 @@ class Answer(NamedTuple):
 class Sighting:
     """One client, from its beginning to its end; instants are monotonic seconds.
 
-    ``epochs`` are those its positions had, in order, by channel.
+    ``epochs`` are those its positions had, in order, by channel; ``said`` counts messages by type.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Sighting:
     errors: list[tuple[float, str]] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     epochs: dict[str, list[str]] = field(default_factory=dict)
+    said: Counter[str] = field(default_factory=Counter)
 
     @property
     def lost(self) -> list[Closed]:
@@ -85,6 +86,19 @@ class Sighting:
         """The node's name for the connection that this client ended by itself when it stopped."""
         own = {closed.connection for closed in self.closed if closed.is_own}
         return next((w.connection for w in reversed(self.welcomes) if w.number in own), None)
+
+    def connection_at(self, at: float) -> str | None:
+        """The node's name for the connection that stood at an instant."""
+        closed_at = {closed.connection: closed.at for closed in self.closed}
+        opened_at = {opened.connection: opened.at for opened in self.opened}
+        return next(
+            (
+                w.connection
+                for w in reversed(self.welcomes)
+                if opened_at[w.number] <= at < closed_at.get(w.number, float("inf"))
+            ),
+            None,
+        )
 
     def states(self, after: float = 0.0) -> list[str]:
         return [state for at, state in self.statuses if at >= after]
@@ -172,6 +186,7 @@ class _Reader:
 
     def _message(self, got: Got, message: Message) -> None:
         payload = message.payload
+        self._sighting.said[message.type] += 1
         match message.type:
             case "subscribed":
                 self._answered(got, message)

@@ -40,7 +40,7 @@ _GATEWAY, _ROUTER, _REGISTRY = "TIDEWIRE_GATEWAY__", "TIDEWIRE_ROUTER__", "TIDEW
 
 
 class Users:
-    """``lease`` and ``lookup_ttl`` in seconds; ``sabotage`` is that of the nodes, ``router_sabotage`` the routers'.
+    """``lease``, ``lookup_ttl`` and ``mailbox_ttl`` in seconds; ``sabotage`` is that of the nodes, ``router_sabotage`` the routers'.
 
     ``registry_shift`` and ``router_shift`` are how far their clocks jump (`drills.shifted_clock`).
     """
@@ -56,6 +56,7 @@ class Users:
         router_sabotage: str | None = None,
         registry_shift: float | None = None,
         router_shift: float | None = None,
+        mailbox_ttl: float | None = None,
     ) -> None:
         self.names = [user_name(number) for number in range(count)]
         self.lease = lease
@@ -67,6 +68,7 @@ class Users:
         self._router_sabotage = router_sabotage
         self._registry_shift = registry_shift
         self._router_shift = router_shift
+        self._mailbox_ttl = mailbox_ttl
         self._key = ensure_key(site.folder / "token.key")
         self._topics = self._make_topics()
         self.group = unique("router")
@@ -271,6 +273,8 @@ class Users:
             "DEV": "true",
             "READY_JSON": "1",
         }
+        if self._mailbox_ttl is not None:
+            settings["MAILBOX_TTL"] = str(self._mailbox_ttl)
         named = {_ROUTER + name: text for name, text in settings.items()}
         command = ["tidewire_router"]
         if self._router_sabotage is not None:

@@ -11,7 +11,7 @@ from drills.drill import Drill, run_drill
 from drills.scenarios import DRILLS
 from drills.site import Scale, Site
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 
 @contextmanager

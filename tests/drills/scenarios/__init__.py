@@ -15,8 +15,10 @@ from . import (
     nonsense,
     one_channel,
     registry_away,
+    rolling_upgrade,
     router_group,
     slow_readers,
+    soak,
     tokens_that_end,
     zombie_node,
 )
@@ -42,4 +44,6 @@ DRILLS = (
     cold_resume.DRILL,
     tokens_that_end.DRILL,
     nonsense.DRILL,
+    soak.DRILL,
+    rolling_upgrade.DRILL,
 )
