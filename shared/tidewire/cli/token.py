@@ -54,7 +54,9 @@ def token(
         ) from None
     key = ensure_key(data_dir / "token.key")
     if not caps:
-        progress().print("note: no rights in it; add --subscribe PATTERN or --publish PATTERN")
+        progress().print(
+            "note: good for @me and public streams; for more add --subscribe PATTERN or --publish PATTERN"
+        )
     for name in user:
         if not name:
             raise typer.BadParameter("must not be empty", param_hint="--user")
