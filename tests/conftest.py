@@ -16,6 +16,7 @@ settings.load_profile("tidewire")
 
 BROKER_FIXTURES = frozenset({"embedded_kafka", "real_kafka", "secured_kafka"})
 APACHE_FIXTURES = frozenset({"real_kafka", "secured_kafka"})
+ALONE = frozenset({"test_drills"})
 BROKER_TEST_TIMEOUT = 120.0
 
 
@@ -48,9 +49,14 @@ def pytest_runtest_makereport(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that may be the first to start a broker gets the time that a cold start takes."""
-    for item in items:
+    """A test that may be the first to start a broker gets the time that a cold start takes.
+
+    Of processes that share the tests (`pytest -n`) one takes a whole file, for what its fixtures start; a drill starts its own.
+    """
+    for number, item in enumerate(items):
         names = set(getattr(item, "fixturenames", ()))
+        own = f"-{number}" if item.path.stem in ALONE else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path}{own}"))
         if names & BROKER_FIXTURES and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(BROKER_TEST_TIMEOUT))
         if names & APACHE_FIXTURES:

@@ -39,7 +39,9 @@ def test_without_a_file_nothing_is_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [secrets.token_hex(32), secrets.token_urlsafe(32), "Zm9v" * 11 + "==", "A-._~+/z" * 6]
+    "key",
+    [secrets.token_hex(32), secrets.token_urlsafe(32), "Zm9v" * 11 + "==", "A-._~+/z" * 6],
+    ids=["hex", "for addresses", "padded", "every character"],
 )
 def test_what_a_bearer_header_holds_is_a_key(path: Path, key: str) -> None:
     path.write_text(key)
