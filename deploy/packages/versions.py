@@ -26,6 +26,8 @@ PLACES = (
     ("examples/flights/pyproject.toml", r'^version = "(.+)"$'),
     ("helm/tidewire/Chart.yaml", r"^version: (.+)$"),
     ("helm/tidewire/Chart.yaml", r"^appVersion: (.+)$"),
+    ("helm/tidewire/README.md", r"-t registry\.example\.org/tidewire:(.+) \.$"),
+    ("helm/tidewire/README.md", r"docker push registry\.example\.org/tidewire:(.+)$"),
 )
 """Paths below the root, and how the version stands there: what the group holds."""
 

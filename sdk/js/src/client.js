@@ -15,7 +15,7 @@ import { Tracing } from './tracing.js';
 /** @import {WebSocketClass} from './connection.js' */
 
 /** Of this package. */
-const VERSION = '0.1.0';
+const VERSION = '0.2.0';
 
 const DEFAULTS = {
   client: `tidewire-js/${VERSION}`,

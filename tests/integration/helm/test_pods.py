@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from integration.helm.chart import EXAMPLES, SERVICES, Manifests, rendered
+from tidewire import __version__
 
 pytestmark = pytest.mark.timeout(600)  # the first one may have to get the tools
 
@@ -132,7 +133,7 @@ def test_every_pod_is_held_tight(name: str) -> None:
         assert writable == ["/tmp"]
         assert container["resources"]["requests"]
         assert container["resources"]["limits"]["memory"]
-        assert container["image"] == "tidewire:0.1.0"
+        assert container["image"] == f"tidewire:{__version__}"
 
 
 def test_new_streams_roll_their_readers_and_nobody_else() -> None:
