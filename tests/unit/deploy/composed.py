@@ -25,6 +25,7 @@ __all__ = [
     "document",
     "environment",
     "mounts",
+    "ours",
     "published",
     "schema",
     "services",
@@ -61,6 +62,13 @@ def schema() -> dict[str, Any]:
 def services() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = document()["services"]
     return found
+
+
+def ours() -> list[str]:
+    """Services that run what this checkout builds."""
+    return sorted(
+        name for name, service in services().items() if service["image"].endswith(":local")
+    )
 
 
 def environment(service: str) -> dict[str, str]:

@@ -24,13 +24,14 @@ from unit.deploy.composed import (
     document,
     environment,
     mounts,
+    ours,
     published,
     schema,
     services,
     settings_of,
 )
 
-OURS = sorted(name for name, service in services().items() if "build" in service)
+OURS = ours()
 RUNNING = ("gateway", "publisher", "registry", "router")
 KEYS = DEPLOY / "compose" / "keys"
 PLACE = re.compile(r"(?:\w+://)?([a-z-]+):(\d+)(?:/\d*)?")
@@ -243,7 +244,16 @@ def test_every_image_has_a_version() -> None:
     for name, described in services().items():
         _, _, tag = described["image"].rpartition(":")
         assert re.search(r"^v?\d+\.\d+\.\d+|^local$", tag), name
-        assert (tag == "local") is (name in OURS)
+
+
+def test_every_image_of_ours_is_built_by_one_service_and_pulled_by_none() -> None:
+    for image in {services()[name]["image"] for name in OURS}:
+        takers = [services()[name] for name in OURS if services()[name]["image"] == image]
+        assert sum("build" in taker for taker in takers) == 1, image
+        assert {(taker["pull_policy"], "build" in taker) for taker in takers} <= {
+            ("build", True),
+            ("never", False),
+        }
 
 
 def test_versions_are_those_that_the_tests_run_with() -> None:

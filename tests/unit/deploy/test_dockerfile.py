@@ -12,7 +12,7 @@ import pytest
 
 from integration.deploy.container import DIRECTORY, IMAGE
 from integration.deploy.image_root import USER
-from unit.deploy.composed import ROOT, SETTINGS, services
+from unit.deploy.composed import ROOT, SETTINGS, ours, services
 
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 STEPS = "deploy/image/build.sh"
@@ -131,9 +131,7 @@ def test_what_must_not_be_sent_is_not() -> None:
 def test_images_run_as_a_user_without_rights_that_kubernetes_can_read(stage: str) -> None:
     assert of(stage, "USER") == [f"{USER}:{USER}"]
     assert own(stage, "RUN") == []
-    assert {service["user"] for service in services().values() if "build" in service} == {
-        f"{USER}:{USER}"
-    }
+    assert {services()[name]["user"] for name in ours()} == {f"{USER}:{USER}"}
 
 
 @pytest.mark.parametrize("stage", FINAL)
