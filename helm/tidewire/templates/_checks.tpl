@@ -128,6 +128,15 @@ registry.slots: is {{ int $values.registry.slots }}, and there may be {{ $most }
 {{- end }}
 {{- end -}}
 
+{{- define "tidewire.check.memory" -}}
+{{- $gateway := .Values.gateway -}}
+{{- $most := include "tidewire.gateway.maxMemory" . -}}
+{{- $log := include "tidewire.bytes" (dig "TIDEWIRE_GATEWAY__LOG_BYTES" "67108864" $gateway.env) -}}
+{{- if and $gateway.enabled $most $log (le (int64 $most) (int64 $log)) }}
+gateway.resources.limits.memory: a node refuses newcomers at 85 % of it ({{ $most }} bytes), and events alone may take {{ $log }}; raise it, or lower TIDEWIRE_GATEWAY__LOG_BYTES in gateway.env
+{{- end }}
+{{- end -}}
+
 {{- define "tidewire.check.scaling" -}}
 {{- $gateway := .Values.gateway -}}
 {{- if and $gateway.autoscaling.enabled $gateway.keda.enabled }}
@@ -150,15 +159,16 @@ gateway.autoscaling.targetConnections: there is nothing to scale by; set it, tar
 
 {{- /* What the chart sets itself is not to be set beside it: the grace period, ports and the rest would not follow. */ -}}
 {{- define "tidewire.check.env" -}}
-{{- range $component := list "gateway" "publisher" "registry" "router" }}
-{{- $service := index $.Values $component }}
+{{- range $component := list "gateway" "publisher" "registry" "router" "topics" }}
+{{- $place := ternary "kafka.topics" $component (eq $component "topics") }}
+{{- $service := get (merge (dict "topics" $.Values.kafka.topics) $.Values) $component }}
 {{- if $service.enabled }}
 {{- $own := include "tidewire.settings" (dict "root" $ "component" $component) | fromYaml }}
 {{- range $name, $text := $service.env }}
 {{- if or (hasKey $own $name) (has $name (list "TIDEWIRE_GATEWAY__NODE" "TIDEWIRE_GATEWAY__TARGETED__ADDRESS" "POD_IP")) }}
-{{ $component }}.env: {{ $name }} is set by the chart; use the value that stands for it (README.md), and leave it out here
+{{ $place }}.env: {{ $name }} is set by the chart; use the value that stands for it (README.md), and leave it out here
 {{- else if regexMatch "PASSWORD|PASSPHRASE|SECRET|CREDENTIAL|(TOKEN|API)_?KEY$|_TOKEN$|REDIS_URL$|HEADERS$" $name }}
-{{ $component }}.env: {{ $name }} would stand in plain text; put it into a Secret, and name that in {{ $component }}.extraEnvFrom: [{secretRef: {name: …}}]
+{{ $place }}.env: {{ $name }} would stand in plain text; put it into a Secret, and name that in {{ $place }}.extraEnvFrom: [{secretRef: {name: …}}]
 {{- end }}
 {{- end }}
 {{- end }}

@@ -7,9 +7,16 @@ metadata:
   name: {{ include "tidewire.name" . }}
   namespace: {{ .root.Release.Namespace }}
   labels: {{- include "tidewire.labels" . | nindent 4 }}
+  {{- if and (eq .component "gateway") (eq (include "tidewire.gateway.replicas" .) "") }}
+  annotations: {tidewire/replicas: autoscaler}
+  {{- end }}
 spec:
-  {{- if not (and (eq .component "gateway") (or $service.autoscaling.enabled $service.keda.enabled)) }}
-  replicas: {{ int $service.replicas }}
+  {{- with include (ternary "tidewire.gateway.replicas" "tidewire.replicas" (eq .component "gateway")) . }}
+  replicas: {{ . }}
+  {{- end }}
+  {{- if eq .component "gateway" }}
+  minReadySeconds: {{ include "tidewire.gateway.grace" .root }} # the last one has drained when the next one goes
+  progressDeadlineSeconds: {{ add 600 (include "tidewire.gateway.grace" .root) }}
   {{- end }}
   selector:
     matchLabels: {{- include "tidewire.selector" . | nindent 6 }}
@@ -62,8 +69,16 @@ spec:
           {{- include "tidewire.probes" . | trim | nindent 10 }}
           {{- include "tidewire.lifecycle" . | nindent 10 }}
           resources: {{- toYaml $service.resources | nindent 12 }}
-          volumeMounts: {{- include "tidewire.mounts" . | nindent 12 }}
-      volumes: {{- include "tidewire.volumes" . | nindent 8 }}
+          volumeMounts:
+            {{- include "tidewire.mounts" . | nindent 12 }}
+            {{- with $service.extraVolumeMounts }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
+      volumes:
+        {{- include "tidewire.volumes" . | nindent 8 }}
+        {{- with $service.extraVolumes }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
 ---
 {{ include "tidewire.budget" . }}
 ---
@@ -100,7 +115,8 @@ metadata:
   labels: {{- include "tidewire.labels" . | nindent 4 }}
 spec:
   maxUnavailable: {{ $budget.maxUnavailable }}
-  unhealthyPodEvictionPolicy: AlwaysAllow
+  {{- /* A gateway that is overloaded is not ready, and has the most clients. */}}
+  unhealthyPodEvictionPolicy: {{ ternary "IfHealthyBudget" "AlwaysAllow" (eq .component "gateway") }}
   selector:
     matchLabels: {{- include "tidewire.selector" . | nindent 6 }}
 {{- end -}}

@@ -60,13 +60,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- ternary $name (printf "tidewire-%s" $name) (contains "tidewire" $name) -}}
 {{- end -}}
 
-{{- /* The most gateway nodes that there are at once, those of a rollout included. */ -}}
+{{- /* The most gateway nodes that there are at once: in a rollout new ones are there before old ones are told to go, and those that went before still drain. */ -}}
 {{- define "tidewire.mostNodes" -}}
 {{- $gateway := .Values.gateway -}}
 {{- $most := $gateway.replicas -}}
 {{- if $gateway.autoscaling.enabled -}}{{- $most = $gateway.autoscaling.maxReplicas -}}{{- end -}}
 {{- if $gateway.keda.enabled -}}{{- $most = $gateway.keda.maxReplicas -}}{{- end -}}
-{{- add $most $gateway.maxSurge -}}
+{{- add $most (mul 2 $gateway.maxSurge) -}}
 {{- end -}}
 
 {{- /* Ends by its own in 5 s after the window; the rest is to spare. */ -}}
@@ -75,8 +75,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- add $drain.preStopSleep $drain.delay $drain.window 15 -}}
 {{- end -}}
 
+{{- /* Requests have the timeout, and then what Kafka has not confirmed has it once more. */ -}}
 {{- define "tidewire.publisher.grace" -}}
-{{- add .Values.publisher.preStopSleep .Values.publisher.shutdownTimeout 10 -}}
+{{- add .Values.publisher.preStopSleep (mul 2 .Values.publisher.shutdownTimeout) 10 -}}
 {{- end -}}
 
 {{- define "tidewire.registry.grace" -}}

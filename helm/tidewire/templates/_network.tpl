@@ -55,7 +55,15 @@
 {{- end -}}
 
 {{- define "tidewire.router.ingress" -}}
-{{- default "[]" (include "tidewire.ingressMetrics" (dict "root" . "component" "router")) }}
+{{- include "tidewire.ingressMetrics" (dict "root" . "component" "router") }}
+{{- end -}}
+
+{{- define "tidewire.ingress" -}}
+{{- $rules := include (printf "tidewire.%s.ingress" .component) .root | trim -}}
+{{- with .root.Values.networkPolicy.extraIngress -}}
+{{- $rules = printf "%s\n%s" $rules (toYaml .) | trim -}}
+{{- end -}}
+{{- default "[]" $rules -}}
 {{- end -}}
 
 {{- /* Where pods may go; (dict "root" $ "component" …). */ -}}
@@ -63,15 +71,19 @@
 {{- $values := .root.Values -}}
 {{- $policy := $values.networkPolicy -}}
 {{- $component := .component -}}
-- ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+- ports:
+    {{- range $policy.dnsPorts }}
+    - {port: {{ int . }}, protocol: UDP}
+    - {port: {{ int . }}, protocol: TCP}
+    {{- end }}
 {{- if include "tidewire.usesKafka" . }}
 {{ include "tidewire.egressTo" (dict "ports" (include "tidewire.kafkaPorts" .root | fromJsonArray) "to" $policy.kafka.to) }}
-{{- if $values.kafka.security.tokenUrl }}
-{{ include "tidewire.egressTo" (dict "ports" $policy.identityPorts "to" list) }}
+{{- with $values.kafka.security.tokenUrl }}
+{{ include "tidewire.egressTo" (dict "ports" $policy.identityPorts "url" . "to" list) }}
 {{- end }}
 {{- end }}
 {{- if include "tidewire.usesRedis" . }}
-{{ include "tidewire.egressTo" (dict "ports" $policy.redis.ports "to" $policy.redis.to) }}
+{{ include "tidewire.egressTo" (dict "ports" $policy.redis.ports "url" $values.redis.url "to" $policy.redis.to) }}
 {{- end }}
 {{- if and $values.registry.enabled (has $component (list "gateway" "router" "publisher")) }}
 {{ include "tidewire.egressInside" (dict "root" .root "to" "registry") }}
@@ -80,20 +92,25 @@
 {{ include "tidewire.egressInside" (dict "root" .root "to" "gateway") }}
 {{- end }}
 {{- if and $values.tokens.jwksUrl (has $component (list "gateway" "publisher")) }}
-{{ include "tidewire.egressTo" (dict "ports" $policy.identityPorts "to" list) }}
+{{ include "tidewire.egressTo" (dict "ports" $policy.identityPorts "url" $values.tokens.jwksUrl "to" list) }}
 {{- end }}
 {{- if and $values.tracing.endpoint (ne $component "topics") }}
-{{ include "tidewire.egressTo" (dict "ports" $policy.tracingPorts "to" list) }}
+{{ include "tidewire.egressTo" (dict "ports" $policy.tracingPorts "url" $values.tracing.endpoint "to" list) }}
 {{- end }}
 {{- with $policy.extraEgress }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
 
+{{- /* The ports that are named, and those of the URL where one is known. */ -}}
 {{- define "tidewire.egressTo" -}}
 - ports:
-    {{- range .ports }}
-    - {port: {{ int . }}, protocol: TCP}
+    {{- $ports := list }}
+    {{- range concat .ports (include "tidewire.urlPorts" (default "" .url) | fromJsonArray) }}
+    {{- $ports = append $ports (int .) }}
+    {{- end }}
+    {{- range uniq $ports }}
+    - {port: {{ . }}, protocol: TCP}
     {{- end }}
   {{- with .to }}
   to: {{- toYaml . | nindent 4 }}
@@ -113,6 +130,20 @@
 {{- if not $ports -}}
 {{- range splitList "," .Values.kafka.bootstrap -}}
 {{- $ports = append $ports (splitList ":" . | last | int) -}}
+{{- end -}}
+{{- end -}}
+{{- uniq $ports | toJson -}}
+{{- end -}}
+
+{{- /* As a JSON array: of each host of a URL (sentinels are several), by its scheme where it names none. */ -}}
+{{- define "tidewire.urlPorts" -}}
+{{- $defaults := dict "http" 80 "https" 443 "redis" 6379 "rediss" 6379 "redis+sentinel" 26379 -}}
+{{- $ports := list -}}
+{{- if . -}}
+{{- $scheme := splitList "://" . | first -}}
+{{- $hosts := regexReplaceAll "[/?#].*" (splitList "://" . | last) "" -}}
+{{- range splitList "," $hosts -}}
+{{- $ports = append $ports (int (default (index $defaults $scheme) (regexFind ":[0-9]+$" . | trimPrefix ":"))) -}}
 {{- end -}}
 {{- end -}}
 {{- uniq $ports | toJson -}}

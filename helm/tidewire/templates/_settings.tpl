@@ -22,6 +22,9 @@ TIDEWIRE_GATEWAY__DRAIN_DELAY: {{ int $gateway.drain.delay | quote }}
 TIDEWIRE_GATEWAY__DRAIN_WINDOW: {{ int $gateway.drain.window | quote }}
 TIDEWIRE_GATEWAY__CONSOLE: {{ .Values.console.enabled | quote }}
 TIDEWIRE_GATEWAY__LOG_LEVEL: {{ .Values.logLevel | quote }}
+{{- with include "tidewire.gateway.maxMemory" . }}
+TIDEWIRE_GATEWAY__LIMITS__MAX_MEMORY: {{ . | quote }}
+{{- end }}
 {{ include "tidewire.transport.settings" (dict "service" $gateway "prefix" "TIDEWIRE_GATEWAY__") }}
 {{ include "tidewire.kafka.settings" (dict "root" . "prefix" "TIDEWIRE_GATEWAY__") }}
 {{ include "tidewire.token.settings" (dict "root" . "prefix" "TIDEWIRE_GATEWAY__") }}

@@ -1,6 +1,7 @@
 """The chart as Helm renders it, object by object."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ __all__ = [
     "linted",
     "refused",
     "rendered",
+    "rendered_against",
     "tool",
 ]
 
@@ -110,16 +112,25 @@ def linted(name: str, values: Mapping[str, Any] | None = None) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
+def rendered_against(url: str, values: Mapping[str, Any]) -> Manifests:
+    """Likewise, and what the chart looks up is asked of an API server."""
+    words = ("--dry-run=server", "--kubeconfig", os.devnull, "--kube-apiserver", url)
+    return _manifests(_template("values-keda", json.dumps(values), *words))
+
+
 @cache
 def _rendered(name: str, values: str) -> Manifests:
-    done = _template(name, values)
+    return _manifests(_template(name, values))
+
+
+def _manifests(done: subprocess.CompletedProcess[str]) -> Manifests:
     assert done.returncode == 0, done.stderr
     return Manifests(done.stdout, tuple(_objects(yaml.safe_load_all(done.stdout))))
 
 
-def _template(name: str, values: str) -> subprocess.CompletedProcess[str]:
+def _template(name: str, values: str, *more: str) -> subprocess.CompletedProcess[str]:
     words = ("template", RELEASE, CHART, "--namespace", NAMESPACE, "--values", example(name))
-    return helm(*words, values=values)
+    return helm(*words, *more, values=values)
 
 
 def _objects(documents: Iterable[Any]) -> Iterable[Object]:

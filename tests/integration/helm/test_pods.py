@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from integration.helm.chart import EXAMPLES, SERVICES, Manifests, rendered
+from integration.helm.chart import CHART, EXAMPLES, SERVICES, Manifests, rendered
 from tidewire import __version__
+from tidewire_gateway.settings import GatewaySettings
 
 pytestmark = pytest.mark.timeout(600)  # the first one may have to get the tools
 
@@ -40,7 +41,9 @@ def test_a_pod_leaves_its_services_before_it_is_told_to_end() -> None:
     assert manifests.container("gateway")["lifecycle"]["preStop"]["sleep"]["seconds"] == 7
     for component in ("publisher", "registry"):
         assert manifests.container(component)["lifecycle"]["preStop"]["sleep"]["seconds"] == 5
-        assert manifests.pod(component)["terminationGracePeriodSeconds"] > 5 + 8
+    # requests 8 s, what Kafka has not confirmed 8 s, connections and traces 3 s
+    assert manifests.pod("publisher")["terminationGracePeriodSeconds"] > 5 + 8 + 8 + 3
+    assert manifests.pod("registry")["terminationGracePeriodSeconds"] > 5 + 5
     assert "lifecycle" not in manifests.container("router")
     assert "lifecycle" not in drained(10, 30, 0).container("gateway")
 
@@ -72,6 +75,84 @@ def test_probes_of_a_publisher_with_a_certificate_speak_tls() -> None:
 def test_a_rollout_takes_no_pod_before_its_successor_is_ready(component: str) -> None:
     strategy = rendered().one("Deployment", component)["spec"]["strategy"]
     assert strategy["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+
+
+@pytest.mark.parametrize("window", [30, 3600])
+def test_a_rollout_takes_the_next_gateway_when_the_last_one_has_drained(window: int) -> None:
+    manifests = drained(10, window)
+    spec = manifests.one("Deployment", "gateway")["spec"]
+    assert spec["minReadySeconds"] >= manifests.pod("gateway")["terminationGracePeriodSeconds"]
+    startup = manifests.container("gateway")["startupProbe"]
+    start = startup["periodSeconds"] * startup["failureThreshold"]
+    assert spec["progressDeadlineSeconds"] > spec["minReadySeconds"] + start
+    assert "minReadySeconds" not in manifests.one("Deployment", "registry")["spec"]
+
+
+def test_a_full_gateway_is_not_evicted_beyond_the_budget() -> None:
+    policies = {
+        component: rendered().one("PodDisruptionBudget", component)["spec"][
+            "unhealthyPodEvictionPolicy"
+        ]
+        for component in SERVICES
+    }
+    assert policies == {**dict.fromkeys(SERVICES, "AlwaysAllow"), "gateway": "IfHealthyBudget"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "most"),
+    [("2Gi", 1_825_361_100), ("512Mi", 456_340_275), ("1.5G", 1_275_000_000), (10**9, 850_000_000)],
+)
+def test_a_node_refuses_newcomers_before_its_memory_ends(limit: str | int, most: int) -> None:
+    manifests = rendered(values={"gateway": {"resources": {"limits": {"memory": limit}}}})
+    assert variable(manifests, "gateway", "TIDEWIRE_GATEWAY__LIMITS__MAX_MEMORY") == str(most)
+
+
+@pytest.mark.parametrize(
+    ("gateway", "expected"),
+    [
+        ({"env": {"TIDEWIRE_GATEWAY__LIMITS__MAX_MEMORY": "0"}}, ["0"]),
+        ({"resources": {"limits": {"memory": None}}}, []),
+    ],
+)
+def test_a_nodes_memory_is_its_own_where_it_is_told_or_not_bounded(
+    gateway: dict[str, Any], expected: list[str]
+) -> None:
+    variables = rendered(values={"gateway": gateway}).container("gateway")["env"]
+    found = [one["value"] for one in variables if one["name"].endswith("MAX_MEMORY")]
+    assert found == expected
+
+
+def test_the_memory_of_events_is_the_settings_default() -> None:
+    checks = (CHART / "templates" / "_checks.tpl").read_text()
+    assert f'"{GatewaySettings.model_fields["log_bytes"].default}"' in checks
+
+
+@pytest.mark.parametrize("component", SERVICES)
+def test_further_volumes_are_mounted_beside_the_charts(component: str) -> None:
+    more: dict[str, list[Any]] = {
+        "extraVolumes": [{"name": "more", "secret": {"secretName": "otlp-ca"}}],
+        "extraVolumeMounts": [{"name": "more", "mountPath": "/etc/otlp", "readOnly": True}],
+    }
+    plain, manifests = rendered(), rendered(values={component: more})
+    assert manifests.pod(component)["volumes"] == [
+        *plain.pod(component)["volumes"],
+        *more["extraVolumes"],
+    ]
+    assert manifests.container(component)["volumeMounts"] == [
+        *plain.container(component)["volumeMounts"],
+        *more["extraVolumeMounts"],
+    ]
+
+
+def test_the_cluster_may_choose_who_runs() -> None:
+    nobody = {"podSecurityContext": dict.fromkeys(("runAsUser", "runAsGroup", "fsGroup"))}
+    for component in SERVICES:
+        context = rendered(values=nobody).pod(component)["securityContext"]
+        assert context == {
+            "runAsNonRoot": True,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
 
 
 @pytest.mark.parametrize("component", SERVICES)
@@ -177,11 +258,17 @@ def test_one_node_goes_at_a_time_and_the_next_when_its_clients_have_moved(name: 
     assert "replicas" not in manifests.one("Deployment", "gateway")["spec"]
 
 
+def test_the_wait_between_two_nodes_is_one_that_the_api_takes() -> None:
+    (policy,) = behavior(drained(10, 3600))["scaleDown"]["policies"]
+    assert policy["periodSeconds"] == 1800
+
+
 def test_scaling_goes_by_connections() -> None:
     (trigger,) = rendered().one("ScaledObject", "gateway")["spec"]["triggers"]
     query = 'sum(tidewire_connections{namespace="push", job="release-tidewire-gateway"})'
     assert trigger["metadata"]["query"] == query
     assert (trigger["metricType"], trigger["metadata"]["threshold"]) == ("AverageValue", "10000")
+    assert trigger["metadata"]["ignoreNullValues"] == "false"  # nothing measured is not nobody
     (relabeling,) = rendered().one("ServiceMonitor", "gateway")["spec"]["endpoints"][0][
         "relabelings"
     ]

@@ -35,7 +35,23 @@ def gateway(**values: Any) -> dict[str, Any]:
             gateway(keda={"enabled": False}, autoscaling={"enabled": True, "targetConnections": 0}),
             "there is nothing to scale by",
         ),
-        ({"registry": {"slots": 40}}, "registry.slots: is 40, and there may be 41 gateway nodes"),
+        ({"registry": {"slots": 40}}, "registry.slots: is 40, and there may be 42 gateway nodes"),
+        (
+            {"gateway": {"maxSurge": 13}},
+            "registry.slots: is 64, and there may be 66 gateway nodes",
+        ),
+        (
+            gateway(resources={"limits": {"memory": "64Mi"}}),
+            "gateway.resources.limits.memory: a node refuses newcomers at 85 %",
+        ),
+        (
+            gateway(env={"TIDEWIRE_GATEWAY__LOG_BYTES": "1900000000"}),
+            "gateway.resources.limits.memory: a node refuses newcomers at 85 %",
+        ),
+        (
+            {"kafka": {"topics": {"enabled": True, "env": {"TIDEWIRE_KAFKA__BOOTSTRAP": "k:1"}}}},
+            "kafka.topics.env: TIDEWIRE_KAFKA__BOOTSTRAP is set by the chart",
+        ),
         ({"registry": {"enabled": False}}, "router.enabled: a router asks the registry"),
         ({"redis": {"existingSecret": ""}}, "redis.existingSecret: is not set"),
         ({"redis": {"url": "redis://redis:6379"}}, "leave one of the two out"),

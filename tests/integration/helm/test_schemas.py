@@ -25,9 +25,12 @@ PLACED: dict[str, Any] = {
         {"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}
     ],
     "extraEnvFrom": [{"secretRef": {"name": "more"}}],
+    "extraVolumes": [{"name": "more", "secret": {"secretName": "more"}}],
+    "extraVolumeMounts": [{"name": "more", "mountPath": "/etc/more", "readOnly": True}],
     "serviceAccount": {"create": False, "name": "shared"},
     "podDisruptionBudget": {"enabled": False},
 }
+TOPICS = ("podAnnotations", "podLabels", "nodeSelector", "tolerations", "extraEnvFrom")
 VARIANTS: dict[str, dict[str, Any]] = {
     "placed": dict.fromkeys(("gateway", "publisher", "registry", "router"), PLACED),
     "ipv6": {"ipv6": True, "kafka": {"bootstrap": "[2001:db8::1]:9092"}},
@@ -77,7 +80,21 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "ingress": {"enabled": True, "className": "a", "hosts": ["a.example", "b.example"]}
         }
     },
-    "topics": {"kafka": {"topics": {"enabled": True, "replication": 3}}},
+    "topics": {
+        "kafka": {
+            "topics": {
+                "enabled": True,
+                "replication": 3,
+                "env": {"TZ": "UTC"},
+                **{name: PLACED[name] for name in TOPICS},
+            }
+        }
+    },
+    "long-drain": {"gateway": {"drain": {"window": 86400}}},
+    "outside-user": {
+        "podSecurityContext": dict.fromkeys(("runAsUser", "runAsGroup", "fsGroup")),
+        "networkPolicy": {"dnsPorts": [53, 5353], "extraIngress": [{"ports": [{"port": 1}]}]},
+    },
     "gateway-alone": {
         "publisher": {"enabled": False},
         "registry": {"enabled": False},

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from integration.helm.chart import EXAMPLES, SERVICES, Manifests, rendered
+from integration.helm.chart import EXAMPLES, SERVICES, Manifests, example, rendered
 
 pytestmark = pytest.mark.timeout(600)  # the first one may have to get the tools
 
@@ -80,6 +80,49 @@ def test_kafkas_ports_are_those_of_its_addresses() -> None:
     assert goes_to(rendered("values-minimal", many), "publisher") == {53, 9095, 9096}
     told = {"networkPolicy": {"kafka": {"ports": [9000]}}}
     assert goes_to(rendered("values-minimal", told), "publisher") == {53, 9000}
+
+
+@pytest.mark.parametrize(
+    ("values", "component", "port"),
+    [
+        ({"tokens": {"jwksUrl": "https://login:8443/keys"}}, "publisher", 8443),
+        ({"redis": {"url": "redis://redis:6380/0"}}, "router", 6380),
+        ({"redis": {"url": "redis+sentinel://[::1],s:26380/main"}}, "router", 26379),
+        ({"redis": {"url": "redis+sentinel://[::1],s:26380/main"}}, "router", 26380),
+        ({"tracing": {"endpoint": "https://otel.example.org"}}, "registry", 443),
+        ({"tracing": {"endpoint": "http://otel/v1:9/"}}, "registry", 80),
+        ({"networkPolicy": {"dnsPorts": [5353]}}, "registry", 5353),
+    ],
+)
+def test_policies_let_pods_go_to_what_the_values_name(
+    values: dict[str, Any], component: str, port: int
+) -> None:
+    assert port in goes_to(rendered("values-strimzi", values), component)
+    assert port not in goes_to(rendered("values-strimzi"), component)
+
+
+def test_kafkas_tokens_are_got_from_where_they_are_given() -> None:
+    values = {"kafka": {"security": {"tokenUrl": "https://login.example.org:8443/token"}}}
+    assert 8443 in goes_to(rendered("values-managed-oauth", values), "gateway")
+
+
+@pytest.mark.parametrize("component", SERVICES)
+def test_further_rules_let_more_in(component: str) -> None:
+    rule = {"ports": [{"port": 15020, "protocol": "TCP"}]}
+    values = {"networkPolicy": {"extraIngress": [rule], "metricsFrom": []}}
+    policy = rendered(values=values).one("NetworkPolicy", component)["spec"]
+    assert policy["ingress"][-1] == rule
+    plain = rendered(values={"networkPolicy": {"metricsFrom": []}})
+    assert policy["ingress"][:-1] == plain.one("NetworkPolicy", component)["spec"]["ingress"]
+
+
+def test_a_pod_with_two_addresses_is_scraped_once() -> None:
+    services = rendered(values={"ipv6": True}).of_kind("Service")
+    single = [
+        name for name, one in services.items() if one["spec"]["ipFamilyPolicy"] == "SingleStack"
+    ]
+    assert single == ["release-tidewire-gateway-internal", "release-tidewire-router"]
+    assert all(services[name]["spec"]["clusterIP"] == "None" for name in single)
 
 
 @pytest.mark.parametrize("component", ["gateway", "publisher"])
@@ -171,6 +214,33 @@ def test_topics_are_made_before_anything_asks_for_them() -> None:
     maps = [one["configMap"]["name"] for one in sources if "configMap" in one]
     assert maps == ["release-tidewire-topics-streams"]
     assert "serviceAccountName" not in manifests.pod("topics")  # made after the hook
+
+
+def test_the_job_of_the_topics_is_placed_and_told_like_the_services() -> None:
+    placed = {
+        "nodeSelector": {"pool": "push"},
+        "tolerations": [{"key": "push", "operator": "Exists"}],
+    }
+    told: dict[str, Any] = {
+        "env": {"TZ": "UTC"},
+        "extraEnvFrom": [{"secretRef": {"name": "more"}}],
+        "podLabels": {"team": "push"},
+        "podAnnotations": {"sidecar.istio.io/inject": "false"},
+    }
+    manifests = rendered("values-strimzi", {"kafka": {"topics": placed | told}})
+    assert placed.items() <= manifests.pod("topics").items()
+    container = manifests.container("topics")
+    assert {"name": "TZ", "value": "UTC"} in container["env"]
+    assert container["envFrom"] == told["extraEnvFrom"]
+    metadata = manifests.one("Job", "topics")["spec"]["template"]["metadata"]
+    assert told["podLabels"].items() <= metadata["labels"].items()
+    assert metadata["annotations"] == told["podAnnotations"]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_streams_of_the_examples_survive_a_broker(name: str) -> None:
+    streams = yaml.safe_load(example(name).read_text())["streams"]
+    assert {one["replication"] for one in streams.values()} == {3}
 
 
 def test_what_is_not_enabled_is_not_there() -> None:

@@ -98,9 +98,8 @@ def test_the_image_and_the_pods_agree_on_who_runs() -> None:
     (user,) = re.findall(
         r"^USER (\d+):(\d+)$", (ROOT / "deploy" / "Dockerfile").read_text(), re.MULTILINE
     )
-    pod = (CHART / "templates" / "_pod.tpl").read_text()
-    assert f"runAsUser: {user[0]}\n" in pod
-    assert f"runAsGroup: {user[1]}\n" in pod
+    context = yaml.safe_load(VALUES.read_text())["podSecurityContext"]
+    assert (context["runAsUser"], context["runAsGroup"]) == (int(user[0]), int(user[1]))
 
 
 def test_nothing_has_a_license_that_is_not_named() -> None:
