@@ -102,10 +102,12 @@ format: setup-dev ## write files the way `make check` wants them
 	$(BIN)/ruff check --fix .
 
 metrics-doc: setup-dev ## write docs/metrics.md from the metric table
-	$(BIN)/python -m tidewire.telemetry.metric_docs > docs/metrics.md
+	$(BIN)/python -m tidewire.telemetry.metric_docs > docs/metrics.md.new || { rm -f docs/metrics.md.new; exit 1; }
+	mv docs/metrics.md.new docs/metrics.md
 
 settings-doc: setup-dev ## write docs/settings.md from the settings models
-	$(BIN)/python -m tidewire.cli.settings_docs > docs/settings.md
+	$(BIN)/python -m tidewire.cli.settings_docs > docs/settings.md.new || { rm -f docs/settings.md.new; exit 1; }
+	mv docs/settings.md.new docs/settings.md
 
 api-docs: setup-dev ## write docs/asyncapi.yaml and docs/api from the code
 	$(BIN)/python -m deploy.apidocs

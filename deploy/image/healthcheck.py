@@ -51,9 +51,11 @@ def service_of(command: Sequence[str]) -> str:
 
 def processes_of(command: Sequence[str]) -> int:
     """How many nodes a gateway's command asks for."""
-    for option, value in pairwise(command):
-        if option == "--processes" and value.isdigit():
-            return int(value)
+    for word, following in pairwise([*command, ""]):
+        option, equals, told = word.partition("=")
+        number = told if equals else following
+        if option == "--processes" and number.isdigit():
+            return int(number)
     return 1
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from tidewire.http.bearer import token_missing
-from tidewire.http.openapi_completed import Answer, Guards, completed
+from tidewire.http.openapi_completed import Answer, Guards, complete
 from tidewire.http.problems import Problem
 from tidewire.ingest.errors import FieldProblem
 from tidewire.protocol.codes import ErrorCode
@@ -98,11 +98,8 @@ _INTERNAL: Final[Mapping[str, Mapping[int, Answer]]] = {
 
 
 def complete_public(app: FastAPI) -> None:
-    told = app.openapi
-    app.openapi = lambda: completed(told(), problems=_PUBLIC)  # type: ignore[method-assign] # FastAPI's own way to extend it
+    complete(app, problems=_PUBLIC)
 
 
 def complete_internal(app: FastAPI) -> None:
-    told = app.openapi
-    guards = Guards(key=True, pages=True)
-    app.openapi = lambda: completed(told(), problems={}, answers=_INTERNAL, guards=guards)  # type: ignore[method-assign] # as above
+    complete(app, problems={}, answers=_INTERNAL, guards=Guards(key=True, pages=True))

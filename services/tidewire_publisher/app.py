@@ -5,10 +5,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.openapi.utils import get_openapi
 from httpx import AsyncBaseTransport, AsyncClient, Limits
 from opentelemetry.trace import Tracer
 from starlette.exceptions import HTTPException
@@ -17,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from tidewire import __version__
 from tidewire.config.streams import Stream
 from tidewire.http.answers import client_gone, problem_response
-from tidewire.http.openapi_completed import completed, operation_id
+from tidewire.http.openapi_completed import complete, operation_id
 from tidewire.http.serving import end_with
 from tidewire.http.token_check import KeyFetching, RefusedTokens, Verification
 from tidewire.identity.internal_keys import InternalKeys, headers_of
@@ -39,7 +37,7 @@ from .core.problems import Problem
 from .core.requests import RequestLimits
 from .ingest import EventIngest
 from .key_fetching import kept_fetched
-from .openapi import PROBLEM_SCHEMA, TOKEN_SECURITY
+from .openapi import TOKEN_SECURITY, ProblemDetails
 from .openapi_examples import ANSWERS, PROBLEMS
 from .push_endpoint import PushEndpoint
 from .pusher import MAX_CALLS, Pusher
@@ -188,7 +186,13 @@ def create_app(
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(ClientDisconnect, client_gone)
     app.add_exception_handler(Exception, _internal_problem)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way to extend it
+    complete(
+        app,
+        problems=PROBLEMS,
+        answers=ANSWERS,
+        models=(ProblemDetails,),
+        security=TOKEN_SECURITY,
+    )
     return app
 
 
@@ -214,20 +218,6 @@ def _pusher(
         trust_env=False,  # nodes are neighbours: no proxy stands between
     )
     return Pusher(registry, nodes, timeout=settings.push_timeout, metrics=metrics)
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        schema = get_openapi(
-            title=app.title, version=app.version, summary=app.summary, routes=app.routes
-        )
-        problem = dict(PROBLEM_SCHEMA)
-        components = schema.setdefault("components", {})
-        components.setdefault("schemas", {}).update(problem.pop("$defs", {}))
-        components["schemas"]["ProblemDetails"] = problem
-        components["securitySchemes"] = TOKEN_SECURITY
-        app.openapi_schema = completed(schema, problems=PROBLEMS, answers=ANSWERS)
-    return app.openapi_schema
 
 
 async def _http_problem(_request: Request, error: Exception) -> Response:

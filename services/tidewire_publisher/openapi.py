@@ -6,14 +6,13 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from tidewire.http import openapi
-from tidewire.http.openapi import PROBLEM_CONTENT, REFERENCE
+from tidewire.http.openapi import PROBLEM_CONTENT
 from tidewire.targeting.messages import MAX_TTL_MS
 
 from .core.push import DeviceOutcome
 from .core.requests import CLOUDEVENT, CLOUDEVENTS, JSON
 
 __all__ = [
-    "PROBLEM_SCHEMA",
     "PUBLISH_BODY",
     "PUBLISH_RESPONSES",
     "PUSH_BODY",
@@ -21,6 +20,7 @@ __all__ = [
     "TOKEN_SECURITY",
     "USER_EVENTS_BODY",
     "USER_EVENTS_RESPONSES",
+    "ProblemDetails",
     "Published",
     "Pushed",
 ]
@@ -196,4 +196,3 @@ PUSH_RESPONSES = _responses(
     | {503: "The registry is away, or none is configured; or too much is in work"}
 )
 TOKEN_SECURITY = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
-PROBLEM_SCHEMA = ProblemDetails.model_json_schema(ref_template=REFERENCE)

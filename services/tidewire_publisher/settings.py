@@ -8,6 +8,7 @@ from pydantic.config import JsonDict
 from pydantic_settings import SettingsConfigDict
 
 from tidewire.config.listening import is_loopback
+from tidewire.config.redaction import redact
 from tidewire.config.refusals import refuse
 from tidewire.config.settings import LogLevel, ServiceSettings
 from tidewire.config.transport import TlsSettings, check_transport
@@ -160,7 +161,7 @@ class PublisherSettings(ServiceSettings):
         if self.registry_url is not None and not is_http_url(self.registry_url):
             raise ValueError(
                 f"{PREFIX}REGISTRY_URL: must be an http or https URL, such as http://127.0.0.1:8082 "
-                f"(is {self.registry_url!r})"
+                f"(is {redact('registry_url', self.registry_url)!r})"
             )
         return self
 

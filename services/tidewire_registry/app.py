@@ -33,7 +33,7 @@ from .housekeeping import Housekeeping
 from .instruments import Instruments
 from .models import field_name
 from .node_calls import NodeCalls
-from .openapi import openapi_of
+from .openapi import complete
 from .reporting import RegistryObserver
 from .routes import router_of
 from .settings import PREFIX, RegistrySettings
@@ -124,7 +124,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _parameter_problem)
     app.add_exception_handler(Exception, _internal_problem)
-    app.openapi = lambda: openapi_of(app)  # type: ignore[method-assign] # FastAPI's own way to extend it
+    complete(app)
     return app
 
 

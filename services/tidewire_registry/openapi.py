@@ -3,16 +3,16 @@
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from tidewire.http import openapi_completed
 from tidewire.http.openapi import PROBLEM_CONTENT, REFERENCE, ProblemDetails
-from tidewire.http.openapi_completed import Guards, completed
+from tidewire.http.openapi_completed import Guards
 
 from .models import BODIES
 from .openapi_examples import ANSWERS, PROBLEMS
 
-__all__ = ["body_of", "openapi_of", "responses_of"]
+__all__ = ["body_of", "complete", "responses_of"]
 
 _REFUSALS = {
     400: "The body is not JSON",
@@ -25,7 +25,7 @@ _REFUSALS = {
 
 
 def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The part of an operation that describes its body; `openapi_of` adds the schema."""
+    """The part of an operation that describes its body; `complete` adds the schema."""
     reference = {"$ref": REFERENCE.format(model=model.__name__)}
     return {
         "requestBody": {"required": True, "content": {"application/json": {"schema": reference}}}
@@ -43,18 +43,11 @@ def responses_of(*statuses: int, conflict: str = "") -> dict[int | str, dict[str
     }
 
 
-def openapi_of(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        schema = get_openapi(
-            title=app.title, version=app.version, summary=app.summary, routes=app.routes
-        )
-        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-        models: list[type[BaseModel]] = [*BODIES, ProblemDetails]
-        for model in models:
-            own = model.model_json_schema(ref_template=REFERENCE)
-            schemas.update(own.pop("$defs", {}))
-            schemas[model.__name__] = own
-        app.openapi_schema = completed(
-            schema, problems=PROBLEMS, answers=ANSWERS, guards=Guards(key=True, pages=True)
-        )
-    return app.openapi_schema
+def complete(app: FastAPI) -> None:
+    openapi_completed.complete(
+        app,
+        problems=PROBLEMS,
+        answers=ANSWERS,
+        guards=Guards(key=True, pages=True),
+        models=(*BODIES, ProblemDetails),
+    )

@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request, Response
 from tidewire import __version__
 from tidewire.http.health import HEALTH_EXAMPLES, Stage, health_router
 from tidewire.http.internal_guard import InternalGuard
-from tidewire.http.openapi_completed import completed, operation_id
+from tidewire.http.openapi_completed import complete, operation_id
 from tidewire.identity.internal_keys import InternalKeys
 from tidewire.telemetry.metrics import Metrics
 
@@ -41,6 +41,5 @@ def create_app(
         text, content_type = metrics.render(request.headers.get("accept", ""))
         return Response(text, headers={"Content-Type": content_type})
 
-    told = app.openapi
-    app.openapi = lambda: completed(told(), problems={}, answers=HEALTH_EXAMPLES)  # type: ignore[method-assign] # FastAPI's own way to extend it
+    complete(app, problems={}, answers=HEALTH_EXAMPLES)
     return app

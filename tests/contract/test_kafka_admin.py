@@ -28,6 +28,20 @@ def test_a_topic_tells_its_replicas_and_a_cluster_its_brokers(backend: Backend) 
     assert admin.brokers() >= 1
 
 
+def test_counting_brokers_asks_for_no_topic(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = backend.admin()
+    if not isinstance(admin, ConfluentAdmin):
+        pytest.skip("it holds its topics itself")
+
+    def refuse(**_: object) -> None:
+        raise AssertionError("every topic was asked for")
+
+    monkeypatch.setattr(admin._client, "list_topics", refuse)
+    assert admin.brokers() >= 1
+
+
 def test_a_topic_made_anew_has_another_id(backend: Backend) -> None:
     if not backend.has_topic_ids:
         pytest.skip("the embedded broker has no topic ids")

@@ -30,7 +30,7 @@ def check(
     file: Annotated[
         Path | None,
         typer.Argument(
-            help="The streams file. Default: the one that services name, or streams.yaml.",
+            help="The streams file, read in place of the services'. Default: the one that services name, or streams.yaml.",
             show_default=False,
         ),
     ] = None,
@@ -68,8 +68,8 @@ def check(
     there, settings that contradict each other, within a service, between services
     and with the streams, and variables that nothing reads; each with the cure.
 
-    Exit codes: 0 nothing is wrong, warnings aside; 1 something is; 2 there is
-    nothing to check, the message says why.
+    Exit codes: 0 nothing is wrong, warnings aside; 1 something is; 2 `.env` or
+    TIDEWIRE_SECRETS_DIR cannot be read, the message says why.
     """
     from .config_check import Plan, check_configuration
 

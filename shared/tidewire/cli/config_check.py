@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from ..config.settings import ServiceSettings, load_settings, read_variables
 from ..config.strangers import strangers
 from ..config.streams import Stream
 from ..config.streams_file import load_streams
+from .connection import kafka_of_environment
 from .kafka_environment import PREFIX as KAFKA_PREFIX
 from .kafka_environment import KafkaEnvironment
+from .plain_variables import PLAIN_VARIABLES
 from .rules_between import BETWEEN
 from .rules_within import WITHIN
 from .service_settings import Service, settings_of
-from .settings_docs import PLAIN_VARIABLES
 
 __all__ = ["Checked", "Plan", "check_configuration"]
 
@@ -74,7 +76,7 @@ class Checked:
 
 
 def check_configuration(file: Path | None, services: Sequence[Service], plan: Plan) -> Checked:
-    """Check ``file``, or the one that the services name, and the settings of ``services``.
+    """Check ``file``, or without it those that the services name, and the settings of ``services``.
 
     Without any ``services``, those that have variables here. Raises ``ConfigError`` where variables cannot be read at all.
     """
@@ -87,6 +89,9 @@ def check_configuration(file: Path | None, services: Sequence[Service], plan: Pl
     checked = Checked(tuple(dict.fromkeys(chosen)))
     loaded = _loaded(checked)
     _check_files(checked, loaded)
+    if any(name.startswith(KAFKA_PREFIX.lower()) for name in variables):
+        with _told(checked):
+            kafka_of_environment()
     facts = _facts_of_settings(loaded)
     facts |= _read_streams(checked, file, loaded)
     facts |= plan.facts | _machine()
@@ -115,11 +120,11 @@ def _read_streams(
     checked: Checked, file: Path | None, loaded: Mapping[Service, ServiceSettings]
 ) -> dict[str, Any]:
     """Streams of ``file``, or else of the first service that names one; and what can be said of them all."""
-    named = {s: Path(path) for s, m in loaded.items() if (path := getattr(m, "streams", None))}
+    named = [Path(path) for m in loaded.values() if (path := getattr(m, "streams", None))]
+    if file is not None or not checked.services:
+        named = [file or _STREAMS]
     read: dict[Path, Mapping[str, Stream]] = {}
-    if file is None and not checked.services:
-        file = _STREAMS
-    for path in dict.fromkeys([*([file] if file else []), *named.values()]):
+    for path in dict.fromkeys(named):
         with _told(checked):
             read[path] = load_streams(path).streams
     checked.file = next(iter(read), None)
@@ -129,7 +134,7 @@ def _read_streams(
     facts: dict[str, Any] = {
         "file.public": tuple(sorted(n for n, s in checked.streams.items() if s.public))
     }
-    theirs = [read[path] for path in named.values() if path in read]
+    theirs = [read[path] for path in named if path in read]
     if len(theirs) > 1:
         facts["file.is_same"] = all(streams == theirs[0] for streams in theirs)
     return facts
@@ -151,6 +156,10 @@ def _looks(settings: Any, prefix: str) -> Iterator[Callable[[], object]]:
     yield lambda: load_internal_keys(settings.internal_key_file)
     if hasattr(settings, "tokens"):
         yield lambda: named_keys(settings.tokens, settings.token_key_file, prefix)
+        if settings.tokens.jwks_url:
+            yield lambda: _askable(settings.tokens)
+    if getattr(settings, "static", None):
+        yield lambda: import_module("tidewire_gateway.served_files").mounts_of(settings.static)
     if hasattr(settings, "tls") and settings.tls.is_on:
         from ..http.certificate import ServedCertificate
 
@@ -159,6 +168,12 @@ def _looks(settings: Any, prefix: str) -> Iterator[Callable[[], object]]:
         yield lambda: _connectable(f"{prefix}REDIS_URL", settings.redis_url)
     if hasattr(settings, "targeted") and settings.targeted.redis_url is not None:
         yield lambda: _connectable(f"{prefix}TARGETED__REDIS_URL", settings.targeted.redis_url)
+
+
+def _askable(tokens: Any) -> None:
+    from ..identity.jwks_http import JwksUrl
+
+    JwksUrl(tokens.jwks_url, ca_file=tokens.jwks_ca_file)  # which asks nobody yet
 
 
 def _connectable(variable: str, url: str) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "KafkaOption",
     "StreamsOption",
     "connection",
+    "kafka_of_environment",
     "kafka_settings",
     "streams_path",
 ]
@@ -86,15 +87,22 @@ def kafka_settings(kafka: str | None, data_dir: Path = DEFAULT_DATA_DIR) -> Kafk
     running = read_running(data_dir) if kafka is None else None
     if running is not None:
         return _settings(str(data_dir), running.kafka, KafkaSecurity())
-    environment = _environment()
     if kafka is not None:
-        return _settings("--kafka", kafka, environment.security)
-    if environment.bootstrap:
-        return _settings(KAFKA_VARIABLE, environment.bootstrap, environment.security)
+        return _settings("--kafka", kafka, _environment().security)
+    if named := kafka_of_environment():
+        return named
     raise ConfigError(
         f"no Kafka to talk to: no `tidewire dev` runs in {data_dir}; start one, "
         f"name a broker with --kafka HOST:PORT or set {KAFKA_VARIABLE}"
     )
+
+
+def kafka_of_environment() -> KafkaSettings | None:
+    """None where it names no broker; raises ``ConfigError`` for what cannot be used."""
+    environment = _environment()
+    if not environment.bootstrap:
+        return None
+    return _settings(KAFKA_VARIABLE, environment.bootstrap, environment.security)
 
 
 def _settings(source: str, bootstrap: str, security: KafkaSecurity) -> KafkaSettings:

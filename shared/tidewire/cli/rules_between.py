@@ -1,15 +1,16 @@
 """Contradictions between services, and between them and streams.yaml (pure)."""
 
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from ..config.rules import Rule, Severity
+from .mailbox_places import are_others, may_be_others
 
 __all__ = ["BETWEEN", "EVENT_ENVELOPE"]
 
 EVENT_ENVELOPE: Final = 4096
 """Bytes of a frame that the gateway keeps for what stands around an event."""
-_REDIS_PORT: Final = 6379
+_BY_PREFIX: Final = "key-prefix"
+"""Of the groups, the one by which not the whole key chooses the partition."""
 
 
 def _differ(one: Any, other: Any) -> bool:
@@ -19,18 +20,6 @@ def _differ(one: Any, other: Any) -> bool:
 def _differ_where_on(one: Any, other: Any, registry: str | None) -> bool:
     """Of a gateway without messages to users nothing is said."""
     return registry is not None and bool(one != other)
-
-
-def _redis_place(url: str) -> tuple[Any, ...]:
-    """Which Redis and which database, however it is written, and whoever asks."""
-    try:
-        parts = urlsplit(url)
-        hosts = parts.netloc.rpartition("@")[2]
-        if parts.scheme in ("redis", "rediss"):
-            return parts.hostname, parts.port or _REDIS_PORT, parts.path.strip("/") or "0"
-    except ValueError:
-        return (url,)
-    return parts.scheme, hosts, parts.path
 
 
 def _brokers(bootstrap: str) -> frozenset[str]:
@@ -94,10 +83,18 @@ _TARGETED: Final = (
     Rule(
         "mailboxes_differ",
         ("gateway.targeted.redis_url", "router.redis_url"),
-        lambda ours, theirs: ours is not None and _redis_place(ours) != _redis_place(theirs),
+        are_others,
         "nodes look for mailboxes elsewhere than routers fill them: who was away gets nothing",
         "name the same Redis and database",
         Severity.ERROR,
+    ),
+    Rule(
+        "mailboxes_at_other_hosts",
+        ("gateway.targeted.redis_url", "router.redis_url"),
+        may_be_others,
+        "nodes look for mailboxes at another place than routers fill them: unless both lead to one Redis, who was away "
+        "gets nothing",
+        "name the same Redis",
     ),
     Rule(
         "registry_of_router",
@@ -279,6 +276,17 @@ _STREAMS: Final = (
         ),
         "two streams of one topic disagree on it, and it cannot be as both want",
         "give them the same `partitions` and `table`, or topics of their own",
+        Severity.ERROR,
+    ),
+    Rule(
+        "groups_of_one_topic",
+        ("stream.group", "other.group", "stream.partitions", "stream.topic", "other.topic"),
+        lambda ours, theirs, partitions, topic, other: (
+            topic == other and partitions > 1 and (ours == _BY_PREFIX) != (theirs == _BY_PREFIX)
+        ),
+        "two streams of one topic choose an event's partition by different parts of its key: what is written to one, "
+        "readers of a group of the other look for in another partition",
+        "give them the same `group`, or topics of their own",
         Severity.ERROR,
     ),
     Rule(

@@ -17,11 +17,18 @@ _DRAIN_MARGIN: Final = 5.0
 """Seconds that a node may take after its drain to end."""
 
 
-def _is_unreachable(address: str | None, host: str, registry: str | None) -> bool:
-    """Whether a registry elsewhere is told an address that leads to itself."""
-    if address is not None or registry is None or is_loopback(host_of(registry)):
-        return False
-    return is_loopback(host) or host in WILDCARDS
+def _is_nowhere(address: str | None, host: str, registry: str | None) -> bool:
+    """Whether a registry that may be elsewhere is told an address that is everybody's own."""
+    return address is None and host in WILDCARDS and _is_elsewhere(registry)
+
+
+def _is_within(address: str | None, host: str, registry: str | None) -> bool:
+    """Whether a registry that may be elsewhere is told an address that leads to itself."""
+    return address is None and is_loopback(host) and _is_elsewhere(registry)
+
+
+def _is_elsewhere(registry: str | None) -> bool:
+    return registry is not None and not is_loopback(host_of(registry))
 
 
 GATEWAY: Final = (
@@ -161,11 +168,19 @@ GATEWAY: Final = (
     Rule(
         "address_nobody_reaches",
         ("gateway.targeted.address", "gateway.internal_host", "gateway.targeted.registry_url"),
-        _is_unreachable,
-        "is not set, and the registry, which is on another machine, is told INTERNAL_HOST, which leads it to itself: "
-        "pushes and orders to close connections reach no node",
+        _is_nowhere,
+        "is not set, and the registry is told INTERNAL_HOST, which is no address to reach: where the registry is on "
+        "another machine, pushes and orders to close connections reach no node",
         "set it to the URL by which others reach this node's internal port",
         Severity.ERROR,
+    ),
+    Rule(
+        "address_on_this_machine",
+        ("gateway.targeted.address", "gateway.internal_host", "gateway.targeted.registry_url"),
+        _is_within,
+        "is not set, and the registry is told INTERNAL_HOST: where the registry is on another machine, that leads it "
+        "to itself, and pushes and orders to close connections reach no node",
+        "set it to the URL by which others reach this node's internal port",
     ),
     Rule(
         "address_of_a_free_port",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..config.listening import is_loopback
-from ..config.rules import Rule, Severity
+from ..config.rules import SERVICES, Rule, Severity
 from .rules_gateway import GATEWAY
 
 __all__ = ["CALL_TIMEOUT", "HEADER_BYTES", "RENEWALS", "WITHIN"]
@@ -94,8 +94,6 @@ def _grace(service: str) -> Rule:
     )
 
 
-_SERVICES: Final = ("gateway", "publisher", "registry", "router")
-
 _PUBLISHER: Final = (
     Rule(
         "event_above_body",
@@ -176,7 +174,7 @@ WITHIN: Final = (
     *_PUBLISHER,
     *_REGISTRY,
     *_ROUTER,
-    *(rule for service in _SERVICES for rule in _kafka(service)),
+    *(rule for service in SERVICES for rule in _kafka(service)),
     *(rule for service in ("gateway", "publisher") for rule in _tokens(service)),
     _grace("publisher"),
     _grace("registry"),

@@ -2,16 +2,15 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from ..config.setting_rows import SettingRow, groups_of, variable_of
 from ..config.settings import SECRETS_DIR_VARIABLE, ServiceSettings
-from .internal_key import VARIABLE as INTERNAL_KEY_VARIABLE
 from .kafka_environment import PREFIX as KAFKA_PREFIX
 from .kafka_environment import KafkaEnvironment
+from .plain_variables import PLAIN_VARIABLES
 from .service_settings import Service, settings_of
 
-__all__ = ["COMMAND", "PLAIN_VARIABLES", "settings_page"]
+__all__ = ["COMMAND", "settings_page"]
 
 COMMAND = "make settings-doc"
 
@@ -31,21 +30,6 @@ _SHARED = {
     "kafka.security": "Kafka: TLS and passwords",
     "tokens": "Tokens",
 }
-PLAIN_VARIABLES: Final = {
-    SECRETS_DIR_VARIABLE: (
-        "path",
-        "directory of secret files, one a variable and named like it; services read it, too",
-    ),
-    "TIDEWIRE_TOKEN": (
-        "secret",
-        "token of `tidewire tail` and `tidewire bench`; `--token` comes before it",
-    ),
-    INTERNAL_KEY_VARIABLE: (
-        "path",
-        "the services' internal key, for `tidewire nodes`, `user` and `console`; `--internal-key-file` comes before it",
-    ),
-}
-"""What commands read that belongs to no model: type and meaning."""
 
 
 def settings_page() -> str:

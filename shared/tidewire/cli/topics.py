@@ -52,6 +52,9 @@ ConsoleOption = Annotated[
     bool,
     typer.Option("--console", help="Also the topics of the console: the system's own streams."),
 ]
+ListedAnywayOption = Annotated[bool, typer.Option("--targeted", hidden=True)]
+ConsoleListedAnywayOption = Annotated[bool, typer.Option("--console", hidden=True)]
+"""Of `list` both change nothing: 0.1.0 had them, and scripts that give them go on."""
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON line on stdout.")]
 
 
@@ -103,9 +106,9 @@ def list_topics(
     kafka: KafkaOption = None,
     streams: StreamsOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    targeted: Annotated[bool, typer.Option("--targeted", hidden=True)] = False,
+    targeted: ListedAnywayOption = False,
     slots: SlotsOption = DEFAULT_SLOTS,
-    console_too: Annotated[bool, typer.Option("--console", hidden=True)] = False,
+    console_too: ConsoleListedAnywayOption = False,
     replication: ReplicationOption = None,
     as_json: JsonOption = False,
 ) -> None:

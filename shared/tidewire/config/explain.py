@@ -7,6 +7,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from .redaction import redact
+
 __all__ = ["did_you_mean", "explain", "known_keys", "model_in"]
 
 _PATTERNS = {
@@ -61,14 +63,15 @@ def explain(
     else:
         said = _PATTERNS.get(kind, error["msg"][:1].lower() + error["msg"][1:])
         said = said.format_map(_Context(error.get("ctx", {})))
-    return said if secret else f"{said} (is {_shown(error['input'])})"
+    return said if secret else f"{said} (is {_shown(redact(leaf, error['input']))})"
 
 
-def did_you_mean(word: str, known: Sequence[str]) -> str:
+def did_you_mean(word: str, known: Sequence[str], otherwise: str = "") -> str:
+    """What was meant; where nothing is like it ``otherwise``, by default all that is known."""
     close = get_close_matches(word.lower(), {k.lower(): k for k in known}, n=1, cutoff=0.6)
     if close:
         return f"did you mean {next(k for k in known if k.lower() == close[0])!r}?"
-    return f"known: {', '.join(known)}"
+    return otherwise or f"known: {', '.join(known)}"
 
 
 def known_keys(model: type[BaseModel], path: Sequence[str | int]) -> tuple[str, ...]:

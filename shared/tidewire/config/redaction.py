@@ -28,6 +28,8 @@ def redact(name: str, value: Any) -> Any:
             return _MASK
         case str() if "://" in value:
             return _without_password(value)
+        case str() if "@" in value and name.lower().endswith("url"):
+            return _MASK  # nobody can tell where the password in it begins
         case _:
             return value
 

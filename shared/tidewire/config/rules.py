@@ -1,20 +1,20 @@
 """Contradictions between settings: what a rule is, and which of them a configuration breaks (pure).
 
 Settings go by dotted names: ``gateway.limits.high_water``; those of one of several streams by ``stream.topic``, and by
-``other.topic`` where a second one is held against it.
+``other.topic`` where a second one of the same topic is held against it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any
 
 from pydantic import BaseModel
 
 from .redaction import redact
 
-__all__ = ["Facts", "Finding", "Rule", "Severity", "facts_of", "find", "service_of"]
+__all__ = ["SERVICES", "Facts", "Finding", "Rule", "Severity", "facts_of", "find", "service_of"]
 
 Facts = Mapping[str, Any]
 SERVICES = ("gateway", "publisher", "registry", "router")
@@ -67,7 +67,7 @@ def find(
     return [
         Finding(rule, {_label(name, scope): _shown(name, scope[name]) for name in rule.settings})
         for rule in rules
-        for scope in scopes[_reach(rule)]
+        for scope in scopes[_reach(rule)]()
         if all(name in scope for name in rule.settings)
         and rule.is_broken(*(scope[name] for name in rule.settings))
     ]
@@ -95,19 +95,24 @@ def _reach(rule: Rule) -> str:
     return next((kind for kind in ("other", "stream") if kind in beginnings), "one")
 
 
-def _scopes(facts: Facts, streams: Mapping[str, BaseModel]) -> dict[str, list[Facts]]:
-    told = [(name, facts_of("stream", stream)) for name, stream in streams.items()]
-    return {
-        "one": [facts],
-        "stream": [{**facts, **own, "stream": name} for name, own in told],
-        "other": list(_pairs(streams)),
-    }
+def _scopes(
+    facts: Facts, streams: Mapping[str, BaseModel]
+) -> dict[str, Callable[[], Iterable[Facts]]]:
+    """What rules of each reach are asked of; pairs of streams are many, and are made one after the other."""
+    told: dict[str, Facts] = {n: facts_of("stream", stream) for n, stream in streams.items()}
+    each: list[Facts] = [{**facts, **own, "stream": name} for name, own in told.items()]
+    return {"one": lambda: [facts], "stream": lambda: each, "other": lambda: _pairs(told)}
 
 
-def _pairs(streams: Mapping[str, BaseModel]) -> Iterator[Facts]:
-    for (name, stream), (other, beside) in combinations(streams.items(), 2):
-        own = facts_of("stream", stream) | facts_of("other", beside)
-        yield {**own, "stream": name, "other": other}
+def _pairs(told: Mapping[str, Facts]) -> Iterator[Facts]:
+    sharing: dict[Any, list[tuple[str, Facts, Facts]]] = {}
+    for name, own in told.items():
+        beside: Facts = {_OTHER + key.removeprefix(_STREAM): value for key, value in own.items()}
+        sharing.setdefault(own["stream.topic"], []).append((name, own, beside))
+    for (name, own, _), (other, _, beside) in chain.from_iterable(
+        combinations(streams, 2) for streams in sharing.values()
+    ):
+        yield {**own, **beside, "stream": name, "other": other}
 
 
 def _label(name: str, scope: Facts) -> str:

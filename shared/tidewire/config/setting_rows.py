@@ -55,9 +55,9 @@ def groups_of(model: type[BaseModel]) -> tuple[Group, ...]:
     return tuple(_groups(model, (), ""))
 
 
-def variable_of(prefix: str, path: Sequence[str]) -> str:
+def variable_of(prefix: str, path: Sequence[str | int]) -> str:
     """The environment variable of a setting."""
-    return prefix + "__".join(path).upper()
+    return prefix + "__".join(map(str, path)).upper()
 
 
 def variables_of(prefix: str, model: type[BaseModel]) -> list[str]:

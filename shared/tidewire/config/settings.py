@@ -20,6 +20,7 @@ from pydantic_settings import (
 from .errors import ConfigError
 from .explain import did_you_mean, explain, known_keys
 from .redaction import is_secret, redact
+from .setting_rows import variable_of
 
 __all__ = [
     "SECRETS_DIR_VARIABLE",
@@ -28,7 +29,6 @@ __all__ = [
     "load_settings",
     "read_variables",
     "redacted",
-    "variable_of",
 ]
 
 SECRETS_DIR_VARIABLE = "TIDEWIRE_SECRETS_DIR"
@@ -74,7 +74,7 @@ def load_settings(
     variables with the service's prefix included.
     """
     variables = read_variables(environ, env_file)
-    problems = [_unknown(settings, name, known) for name, known in _strangers(settings, variables)]
+    problems = [_unknown(name, known) for name, known in _strangers(settings, variables)]
     try:
         values = _VariablesSource(settings, variables)()
         loaded = settings(**values)
@@ -86,12 +86,6 @@ def load_settings(
     if problems:
         raise ConfigError("\n".join(problems))
     return loaded
-
-
-def variable_of(settings: type[ServiceSettings], path: Sequence[str | int]) -> str:
-    """The environment variable that sets ``path``."""
-    prefix = settings.model_config.get("env_prefix", "")
-    return (prefix + _DELIMITER.join(map(str, path))).upper()
 
 
 def redacted(settings: ServiceSettings) -> dict[str, Any]:
@@ -150,7 +144,7 @@ def _strangers(
     settings: type[ServiceSettings], variables: Mapping[str, str]
 ) -> list[tuple[str, tuple[str, ...]]]:
     """Variables with the service's prefix that set nothing, and what may stand in their place."""
-    prefix = settings.model_config.get("env_prefix", "").lower()
+    prefix = _prefix_of(settings).lower()
     found = []
     for name in sorted(variables):
         if not prefix or not name.startswith(prefix):
@@ -159,19 +153,25 @@ def _strangers(
         for depth, part in enumerate(parts):
             known = known_keys(settings, parts[:depth])
             if known and part not in known:
-                siblings = tuple(variable_of(settings, (*parts[:depth], k)) for k in known)
+                siblings = tuple(
+                    variable_of(_prefix_of(settings), (*parts[:depth], k)) for k in known
+                )
                 found.append((name.upper(), siblings))
                 break
     return found
 
 
-def _unknown(settings: type[ServiceSettings], name: str, known: Sequence[str]) -> str:
+def _prefix_of(settings: type[ServiceSettings]) -> str:
+    return settings.model_config.get("env_prefix", "")
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
     return f"{name}: unknown setting; {did_you_mean(name, known)}"
 
 
 def _not_json(settings: type[ServiceSettings], error: SettingsError) -> str:
     named = re.search(r'field "(\w+)"', str(error))
-    name = variable_of(settings, (named[1],)) if named else str(error)
+    name = variable_of(_prefix_of(settings), (named[1],)) if named else str(error)
     return f'{name}: must be JSON, such as {{"name": "value"}}'
 
 
@@ -179,7 +179,7 @@ def _sentence(settings: type[ServiceSettings], error: ErrorDetails) -> str:
     place = error["loc"]
     if not place:
         return explain(error, (), {})
-    name = variable_of(settings, place)
+    name = variable_of(_prefix_of(settings), place)
     if error["type"] == "missing":
         return f"{name}: is not set; set it in the environment, in .env or as a secret file"
     secret = is_secret(str(place[-1]))

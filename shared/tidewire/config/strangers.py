@@ -8,6 +8,7 @@ from .explain import did_you_mean
 __all__ = ["strangers"]
 
 _OURS = "tidewire_"
+_WHERE = "docs/settings.md lists what is read"
 # What Kubernetes tells every container of a Service that is called tidewire-…
 _OF_KUBERNETES = re.compile(r".*_(service_(host|port(_\w+)?)|port_\d+_(tcp|udp)(_\w+)?)$")
 _URL = re.compile(r"(tcp|udp)://")
@@ -23,7 +24,7 @@ def strangers(
     own, words = tuple(prefix.lower() for prefix in prefixes), tuple(known)
     names = {word.lower() for word in words}
     return [
-        f"{name.upper()}: nothing reads it; {did_you_mean(name, words)}"
+        f"{name.upper()}: nothing reads it; {did_you_mean(name, words, _WHERE)}"
         for name, value in sorted(variables.items())
         if name.startswith(_OURS)
         and not name.startswith(own)

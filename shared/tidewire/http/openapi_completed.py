@@ -1,19 +1,23 @@
 """Completes what OpenAPI says of a service: an example of every answer, and what its guards answer."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from .internal_guard import OPEN_PATHS
 from .openapi import REFERENCE, ProblemDetails
 from .page_guard import FOREIGN_PAGE
 from .problems import CONTENT_TYPE, Problem
 
-__all__ = ["Answer", "Guards", "completed", "operation_id"]
+__all__ = ["Answer", "Guards", "complete", "operation_id"]
 
 Answer = Problem | str | dict[str, Any]
 """An example: a refusal, a line of text, or JSON."""
@@ -43,25 +47,61 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def completed(
-    document: _Json,
+def complete(
+    app: FastAPI,
     *,
     problems: Mapping[int, Problem],
     answers: Mapping[str, Mapping[int, Answer]] | None = None,
     guards: Guards = Guards(),
-) -> _Json:
-    """``document`` itself. ``problems`` are examples by status, ``answers`` by operation, where one says more."""
+    models: Sequence[type[BaseModel]] = (),
+    security: Mapping[str, _Json] = MappingProxyType({}),
+) -> None:
+    """Let ``app`` tell its document completed; it is made when it is first asked for, and once.
+
+    ``problems`` are examples by status, ``answers`` by operation, where one says more. ``models`` and ``security`` are
+    what routes refer to by name.
+    """
+    told = app.openapi
+
+    @cache
+    def document() -> _Json:
+        found = told()
+        _add_components(found, models, security)
+        _complete(found, problems, answers or {}, guards)
+        return found
+
+    app.openapi = document  # type: ignore[method-assign] # FastAPI's own way to extend it
+
+
+def _add_components(
+    document: _Json, models: Sequence[type[BaseModel]], security: Mapping[str, _Json]
+) -> None:
+    components: _Json = document.setdefault("components", {})
+    schemas: _Json = components.setdefault("schemas", {})
+    for model in models:
+        own = model.model_json_schema(ref_template=REFERENCE)
+        schemas.update(own.pop("$defs", {}))
+        schemas[model.__name__] = own
+    if security:
+        components["securitySchemes"] = dict(security)
+
+
+def _complete(
+    document: _Json,
+    problems: Mapping[int, Problem],
+    answers: Mapping[str, Mapping[int, Answer]],
+    guards: Guards,
+) -> None:
     for path, method, operation in _operations(document):
         responses: _Json = operation["responses"]
         _forget_unchecked(responses)
         _add_guards(path, method, operation, guards)
-        own = (answers or {}).get(operation["operationId"], {})
+        own = answers.get(operation["operationId"], {})
         for status, response in responses.items():
             answer = own.get(int(status), problems.get(int(status)))
             if status not in _EMPTY and answer is not None:
                 _show(response, answer)
     _complete_components(document, guards)
-    return document
 
 
 def _operations(document: _Json) -> Iterator[tuple[str, str, _Json]]:

@@ -69,7 +69,8 @@ class ConfluentAdmin:
 
     def brokers(self) -> int:
         with self._questions.naming(f"asking Kafka at {self._settings.bootstrap} for its brokers"):
-            return len(self._client.list_topics(timeout=self._timeout).brokers)
+            asked = self._client.describe_cluster(request_timeout=self._timeout)
+            return len(self._questions.answer(asked, self._timeout).nodes)
 
     def delete(self, name: str) -> None:
         with self._questions.naming(f"deleting topic {name!r}", topic=name):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..config.streams import Stream
 from ..kafka.errors import TopicExistsError
 from ..kafka.ports import TopicAdmin
-from .plan import Status, TopicReport, TopicsReport, plan, spec_of
+from .plan import Status, TopicReport, TopicsReport, plan
 
 __all__ = ["apply_topics", "check_topics", "make_missing"]
 
@@ -48,7 +48,8 @@ def make_missing(
     for report in before.missing:
         about_to(report)
         try:
-            admin.create(spec_of(streams[report.streams[0]], overrides))
+            wanted = report.wanted
+            admin.create(replace(wanted, config={**wanted.config, **(overrides or {})}))
         except TopicExistsError:
             overtaken.add(report.topic)  # it is checked below like any other
         else:

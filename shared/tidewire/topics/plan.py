@@ -1,6 +1,6 @@
 """What a stream's topic should look like, and how one that exists differs (pure)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -172,19 +172,20 @@ def plan(
 
 
 def _missing(topic: str, sharing: Mapping[str, Stream], brokers: int | None) -> TopicReport:
-    """Streams of one topic are held against what the first of them would make."""
+    """Streams of one topic are held against what would be made for all of them."""
     names = tuple(sorted(sharing))
-    spec = spec_of(sharing[names[0]])
+    together = _together([sharing[name] for name in names])
+    spec = spec_of(together)
     found = _among(sharing, TopicState(topic, None, spec.partitions, spec.config))
     if brokers is not None and spec.replication > brokers:
-        found += (_too_few(sharing[names[0]], brokers),)
+        found += (_too_few(together, brokers),)
     status = Status.DIFFERS if found else Status.MISSING
     return TopicReport(topic, names, status, spec, differences=found)
 
 
 def _existing(sharing: Mapping[str, Stream], state: TopicState) -> TopicReport:
     names = tuple(sorted(sharing))
-    spec = spec_of(sharing[names[0]])
+    spec = spec_of(_together([sharing[name] for name in names]))
     found = _among(sharing, state)
     return TopicReport(
         state.name,
@@ -194,6 +195,18 @@ def _existing(sharing: Mapping[str, Stream], state: TopicState) -> TopicReport:
         state,
         found,
         tuple(_remarks(spec, state)),
+    )
+
+
+def _together(sharing: Sequence[Stream]) -> Stream:
+    """The streams of one topic as one: the first, with most replicas and with a retention that is given."""
+    first = sharing[0]
+    given = (s.retention_ms for s in sharing if s.table == first.table)
+    return first.model_copy(
+        update={
+            "replication": max(stream.replication for stream in sharing),
+            "retention_ms": next((ms for ms in given if ms is not None), None),
+        }
     )
 
 

@@ -324,3 +324,58 @@ def test_check_cannot_be_done_where_secrets_cannot_be_read(
     result = run("config", "check")
     assert isinstance(result.exception, ConfigError)
     assert str(result.exception) == "TIDEWIRE_SECRETS_DIR: nowhere is not a directory"
+
+
+def test_no_part_of_a_url_that_cannot_be_read_is_shown(node: pytest.MonkeyPatch) -> None:
+    node.setenv("TIDEWIRE_GATEWAY__TARGETED__REGISTRY_URL", "http://127.0.0.1:8082")
+    node.setenv("TIDEWIRE_GATEWAY__TARGETED__REDIS_URL", "redis::hunter2@redis:6379/0")
+    node.setenv("TIDEWIRE_ROUTER__REDIS_URL", "u:hunter2@redis:6379")
+    told = check()
+    assert "mailboxes_at_other_hosts" in rules(told)
+    node.setenv("TIDEWIRE_GATEWAY__TARGETED__REGISTRY_URL", "htp://u:hunter2@registry:8082")
+    node.setenv("TIDEWIRE_PUBLISHER__DEV", "true")
+    node.setenv("TIDEWIRE_PUBLISHER__STREAMS", "streams.yaml")
+    node.setenv("TIDEWIRE_PUBLISHER__REGISTRY_URL", "htp://u:hunter2@registry:8082")
+    refused = check()
+    assert len([line for line in refused["problems"] if "REGISTRY_URL: must" in line]) == 2
+    shown = run("config", "show", "router").stdout
+    assert "TIDEWIRE_ROUTER__REDIS_URL=**********" in shown
+    assert "hunter2" not in json.dumps([told, refused]) + run("config", "check").stdout + shown
+
+
+@pytest.mark.parametrize("service", ["GATEWAY", "PUBLISHER"])
+def test_authorities_that_are_not_there_are_told(node: pytest.MonkeyPatch, service: str) -> None:
+    for name, text in (("DEV", "true"), ("STREAMS", "streams.yaml")):
+        node.setenv(f"TIDEWIRE_{service}__{name}", text)
+    node.setenv(f"TIDEWIRE_{service}__TOKENS__ISSUER", "i")
+    node.setenv(f"TIDEWIRE_{service}__TOKENS__JWKS_URL", "https://login.example/jwks")
+    node.setenv(f"TIDEWIRE_{service}__TOKENS__JWKS_CA_FILE", "missing.pem")
+    [problem] = check()["problems"]
+    assert problem.startswith("missing.pem: not certificates to trust: ")
+
+
+def test_a_folder_of_files_that_is_not_there_is_told(node: pytest.MonkeyPatch) -> None:
+    node.setenv("TIDEWIRE_GATEWAY__STATIC", '{"/": "nowhere"}')
+    assert check()["problems"] == [
+        "TIDEWIRE_GATEWAY__STATIC: nowhere is no folder: name one that is there"
+    ]
+
+
+def test_what_commands_are_told_of_kafka_is_checked(node: pytest.MonkeyPatch) -> None:
+    node.setenv("TIDEWIRE_KAFKA__BOOTSTRP", "x")
+    assert check()["problems"] == [
+        "TIDEWIRE_KAFKA__BOOTSTRP: unknown setting; did you mean 'TIDEWIRE_KAFKA__BOOTSTRAP'?"
+    ]
+    assert run("config", "check").exit_code == 1
+    node.delenv("TIDEWIRE_KAFKA__BOOTSTRP")
+    node.setenv("TIDEWIRE_KAFKA__BOOTSTRAP", "here")
+    [problem] = check()["problems"]
+    assert problem.startswith("TIDEWIRE_KAFKA__BOOTSTRAP: must be HOST:PORT")
+    node.setenv("TIDEWIRE_KAFKA__BOOTSTRAP", "kafka:9092")
+    assert check()["ok"]
+
+
+def test_a_file_that_is_given_stands_for_those_of_the_services(node: pytest.MonkeyPatch) -> None:
+    node.setenv("TIDEWIRE_GATEWAY__STREAMS", "missing.yaml")
+    assert check("streams.yaml")["ok"]
+    assert not check()["ok"]

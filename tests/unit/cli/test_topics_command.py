@@ -258,8 +258,10 @@ def test_list_tells_every_topic_that_there_could_be(
         ["tidewire.targeted", "@me", "12", "3", "delete", "no", "missing"],
         ["tidewire.targeted.dlq", "@dead-letters", "1", "3", "delete", "no", "missing"],
     ]
-    document = json.loads(run("list", "--json").stdout)
+    told_json = run("list", "--json").stdout
+    document = json.loads(told_json)
     assert [t["topic"] for t in document["topics"] if t["there"]] == ["flights"]
+    assert run("list", "--targeted", "--console", "--json").stdout == told_json
     assert made == {}
 
 

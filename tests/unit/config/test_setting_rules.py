@@ -11,6 +11,8 @@ from tidewire.cli.rules_gateway import DESCRIPTOR_RESERVE, MESSAGE_BYTES
 from tidewire.cli.rules_within import CALL_TIMEOUT, HEADER_BYTES, RENEWALS
 from tidewire.config.errors import ConfigError
 from tidewire.config.refusals import REFUSALS
+from tidewire.config.rules import Rule, Severity, find
+from tidewire.config.streams import Stream
 from tidewire.targeting import messages, registry_http
 from tidewire_gateway import descriptors, node
 from tidewire_gateway.targeted import registration
@@ -63,6 +65,10 @@ CHANGES: dict[str, dict[str, str | None]] = {
     "hosts_without_console": {"GATEWAY__CONSOLE_HOSTS": "gateway"},
     "every_origin_and_more": {"GATEWAY__ORIGINS": "*,https://app.example.org"},
     "address_nobody_reaches": {"GATEWAY__TARGETED__ADDRESS": None},
+    "address_on_this_machine": {
+        "GATEWAY__TARGETED__ADDRESS": None,
+        "GATEWAY__INTERNAL_HOST": "127.0.0.1",
+    },
     "address_of_a_free_port": {"GATEWAY__INTERNAL_PORT": "0"},
     "event_above_body": {"PUBLISHER__MAX_BODY_BYTES": "131071"},
     "event_above_record": {"PUBLISHER__KAFKA__MAX_RECORD_BYTES": "139263"},
@@ -79,6 +85,7 @@ CHANGES: dict[str, dict[str, str | None]] = {
     "inbox_topic": {"ROUTER__INBOX_TOPIC": "i"},
     "epochs_differ": {"ROUTER__EPOCH": "1"},
     "mailboxes_differ": {"ROUTER__REDIS_URL": "redis://redis:6379/2"},
+    "mailboxes_at_other_hosts": {"ROUTER__REDIS_URL": "redis://127.0.0.1:6379/1"},
     "registry_of_router": {"GATEWAY__TARGETED__REGISTRY_URL": "http://elsewhere:8082"},
     "registry_of_publisher": {"PUBLISHER__REGISTRY_URL": "http://elsewhere:8082"},
     "second_look_too_early": {"GATEWAY__TARGETED__LOOKUP_TTL": "4"},
@@ -133,6 +140,12 @@ CIRCUMSTANCES: dict[str, tuple[dict[str, Any], str]] = {
     "streams_of_one_topic": (
         {},
         "streams: {a: {topic: a, public: true}, b: {topic: a, partitions: 2}}",
+    ),
+    "groups_of_one_topic": (
+        {},
+        """streams:
+          a: {topic: a, public: true, partitions: 2}
+          b: {topic: a, partitions: 2, group: key-prefix}""",
     ),
     "retentions_of_one_topic": (
         {},
@@ -270,6 +283,21 @@ def test_one_port_on_two_addresses_is_two_places(hosts: tuple[str, str], is_refu
         facts_with(environ, "gateway")
 
 
+@pytest.mark.parametrize(
+    ("rule", "severity"),
+    [
+        ("mailboxes_differ", Severity.ERROR),
+        ("mailboxes_at_other_hosts", Severity.WARNING),
+        ("address_nobody_reaches", Severity.ERROR),
+        ("address_on_this_machine", Severity.WARNING),
+        ("groups_of_one_topic", Severity.ERROR),
+    ],
+)
+def test_what_may_be_meant_is_a_warning(rule: str, severity: Severity) -> None:
+    [found] = [one.severity for one in ALL if one.name == rule]
+    assert found is severity
+
+
 def test_every_rule_has_a_test_and_a_name_of_its_own() -> None:
     told = [rule.name for rule in (*REFUSALS, *ALL)]
     assert len(told) == len(set(told))
@@ -300,12 +328,61 @@ def test_a_finding_names_settings_values_reason_and_cure_and_no_secret() -> None
         ("redis://redis", "redis://user:pw@redis:6379/0"),
         ("rediss://redis/2?ssl_ca_certs=ca.pem", "rediss://redis:6379/2"),
         ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock?db=0"),
         ("redis+sentinel://a,b/main", "redis+sentinel://u:p@a,b/main"),
+        ("redis+sentinel://a,b/main", "redis+sentinel://b:26379,a/main/0"),
     ],
 )
 def test_one_redis_written_in_two_ways_is_one(ours: str, theirs: str) -> None:
     change = {"GATEWAY__TARGETED__REDIS_URL": ours, "ROUTER__REDIS_URL": theirs}
     assert names(facts_with(WHOLE | change, *MODELS)) == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "rule"),
+    [
+        ("redis://localhost:6379", "redis://127.0.0.1:6379", "mailboxes_at_other_hosts"),
+        ("redis://a", "redis://a:6380", "mailboxes_at_other_hosts"),
+        ("redis+sentinel://a/main", "redis+sentinel://b/main", "mailboxes_at_other_hosts"),
+        ("redis://a", "redis+sentinel://b/main", "mailboxes_at_other_hosts"),
+        ("redis://a", "redis:a@b", "mailboxes_at_other_hosts"),
+        ("redis://a/1", "redis://b/2", "mailboxes_differ"),
+        ("redis+sentinel://a/main", "redis+sentinel://a/other", "mailboxes_differ"),
+        ("unix:///run/redis.sock?db=1", "unix:///run/redis.sock", "mailboxes_differ"),
+        ("redis://a/1", "redis+sentinel://b/main", "mailboxes_differ"),
+    ],
+)
+def test_other_hosts_may_be_one_redis_and_another_database_is_not(
+    ours: str, theirs: str, rule: str
+) -> None:
+    for one, other in ((ours, theirs), (theirs, ours)):
+        change = {"GATEWAY__TARGETED__REDIS_URL": one, "ROUTER__REDIS_URL": other}
+        assert names(facts_with(WHOLE | change, *MODELS)) == [rule]
+
+
+@pytest.mark.parametrize(
+    ("partitions", "group"), [(1, "key-prefix"), (2, "key")], ids=["one-partition", "by-key-too"]
+)
+def test_groups_that_choose_the_same_partition_contradict_nothing(
+    partitions: int, group: str
+) -> None:
+    text = f"""streams:
+      a: {{topic: a, public: true, partitions: {partitions}}}
+      b: {{topic: a, partitions: {partitions}, group: {group}}}"""
+    assert names(facts_with(WHOLE, *MODELS), text) == []
+
+
+def test_only_streams_of_one_topic_are_held_against_each_other() -> None:
+    held: list[tuple[str, str]] = []
+
+    def hold(topic: str, other: str) -> bool:
+        held.append((topic, other))
+        return False
+
+    rule = Rule("r", ("stream.topic", "other.topic"), hold, "why", "cure")
+    streams = {f"s{number}": Stream(topic=f"t{number % 3}") for number in range(5)}
+    assert find([rule], {}, streams) == []
+    assert held == [("t0", "t0"), ("t1", "t1")]
 
 
 def test_what_is_off_contradicts_nothing() -> None:

@@ -117,6 +117,7 @@ def test_a_gateway_of_several_processes_has_as_many_ports() -> None:
     told = settings("gateway", INTERNAL_PORT="9100")
     assert processes_of(GATEWAY) == 3
     assert processes_of(GATEWAY[:3]) == 1
+    assert processes_of((*GATEWAY[:3], "--processes=2")) == 2
     assert [place.port for place in places("gateway", told, 3)] == [9100, 9101, 9102]
 
 

@@ -37,6 +37,12 @@ OPENAPI = jsonschema_rs.validator_for(OPENAPI_31)
 EMPTY = {"204", "304"}
 
 
+def test_a_document_is_completed_once() -> None:
+    for app in apps().values():
+        app.openapi()["components"].clear()
+        assert app.openapi()["components"] == {}
+
+
 @pytest.fixture(scope="module")
 def running() -> dict[str, FastAPI]:
     return dict(apps())

@@ -9,8 +9,9 @@ from pydantic import BaseModel, SecretStr
 
 from tidewire.cli.kafka_environment import PREFIX as KAFKA_PREFIX
 from tidewire.cli.kafka_environment import KafkaEnvironment
+from tidewire.cli.plain_variables import PLAIN_VARIABLES
 from tidewire.cli.service_settings import Service, settings_of
-from tidewire.cli.settings_docs import COMMAND, PLAIN_VARIABLES, settings_page
+from tidewire.cli.settings_docs import COMMAND, settings_page
 from tidewire.config.setting_rows import SettingRow, groups_of, variable_of, variables_of
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "settings.md"

@@ -88,6 +88,41 @@ def test_streams_that_share_a_topic_must_agree() -> None:
     assert [d.setting for d in report.differences] == ["partitions"]
 
 
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_topic_that_streams_share_is_made_as_all_of_them_ask(names: tuple[str, str]) -> None:
+    plain, asking = names
+    shared = {
+        plain: Stream(topic="t"),
+        asking: Stream(topic="t", replication=3, retention_ms=1000),
+    }
+    broker = MemoryBroker(brokers=3)
+    report = apply_topics(broker.admin(), shared, overrides={"segment.bytes": "1048576"})
+    assert (report.is_ok, report.created) == (True, ("t",))
+    state = broker.describe(["t"])["t"]
+    assert (state.replication, state.config["retention.ms"]) == (3, "1000")
+    assert state.config["segment.bytes"] == "1048576"
+    [few] = check_topics(MemoryBroker(brokers=2).admin(), shared).differing
+    assert few.differences[0].setting == "brokers"
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_streams_that_share_a_topic_and_keep_it_for_different_times_are_told(
+    names: tuple[str, str],
+) -> None:
+    shared = {
+        name: Stream(topic="t", retention_ms=1000 * (1 + number))
+        for number, name in enumerate(names)
+    }
+    [report] = plan(shared, {}).differing
+    assert [d.setting for d in report.differences] == ["retention.ms"]
+
+
+def test_retention_is_no_matter_for_a_table_that_shares_its_topic() -> None:
+    shared = {"a": Stream(topic="t", table=True), "b": Stream(topic="t", retention_ms=1000)}
+    [report] = plan(shared, {}).differing
+    assert [(d.setting, d.wanted) for d in report.differences] == [("cleanup.policy", "delete")]
+
+
 def test_apply_makes_what_is_missing_and_then_nothing() -> None:
     broker = MemoryBroker()
     first = apply_topics(broker.admin(), STREAMS)
