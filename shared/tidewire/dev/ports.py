@@ -1,5 +1,6 @@
 """Loopback ports: find a free one, and say clearly when a wanted one is taken."""
 
+import random
 import socket
 from typing import Final
 
@@ -8,14 +9,31 @@ from .errors import PortInUseError
 __all__ = ["LOOPBACK", "free_port", "require_free"]
 
 LOOPBACK: Final = "127.0.0.1"
+_OURS: Final = range(20_000, 32_768)
+"""Below what Linux (32768) and macOS (49152) begin with for connections that go out."""
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
+    """A port that was free a moment ago, and that no earlier call has given.
+
+    By chance from where the system takes none for connections that go out: until its taker listens, nobody else gets it.
+    """
+    left = [port for port in _OURS if port not in _given]
+    for port in random.sample(left, k=len(left)):
+        if _is_free(port):
+            _given.add(port)
+            return port
+    raise PortInUseError(f"no port between {_OURS[0]} and {_OURS[-1]} is free: end what takes them")
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
 
 
 def require_free(port: int, cure: str) -> None:

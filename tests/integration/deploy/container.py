@@ -62,6 +62,10 @@ class Container:
         children = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
         return int(children[0]) if children else 0
 
+    def has_entered(self) -> bool:
+        """Whether process 1 is the command, and no longer what makes its place."""
+        return self.pid != 0 and os.readlink(f"/proc/{self.pid}/root") != "/"
+
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 

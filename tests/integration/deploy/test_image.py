@@ -111,6 +111,7 @@ def composed(
         for name in SERVICES:
             await_readiness(containers[name])
         containers["flights"].start()
+        wait_until(containers["flights"].has_entered, within=PATIENCE, what="the flights' process")
         yield containers
 
 
