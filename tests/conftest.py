@@ -1,6 +1,7 @@
 """Of every test: brokers that start when the first one asks for them, and ears for what must not be logged."""
 
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,8 @@ settings.load_profile("tidewire")
 BROKER_FIXTURES = frozenset({"embedded_kafka", "real_kafka", "secured_kafka"})
 APACHE_FIXTURES = frozenset({"real_kafka", "secured_kafka"})
 ALONE = frozenset({"test_drills"})
+TOGETHER = frozenset({"docs", "e2e", "packages"})
+"""Folders whose files share a whole `tidewire dev`, or what was built."""
 BROKER_TEST_TIMEOUT = 120.0
 
 
@@ -52,16 +55,22 @@ def pytest_runtest_makereport(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that may be the first to start a broker gets the time that a cold start takes.
 
-    Of processes that share the tests (`pytest -n`) one takes a whole file, for what its fixtures start; a drill starts its own.
+    Of processes that share the tests (`pytest -n`) one takes a whole file, or a folder, for what their fixtures start; a drill
+    starts its own.
     """
     for number, item in enumerate(items):
         names = set(getattr(item, "fixturenames", ()))
-        own = f"-{number}" if item.path.stem in ALONE else ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path}{own}"))
+        item.add_marker(pytest.mark.xdist_group(_group(item.path, number)))
         if names & BROKER_FIXTURES and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(BROKER_TEST_TIMEOUT))
         if names & APACHE_FIXTURES:
             item.add_marker(pytest.mark.kafka)
+
+
+def _group(file: Path, number: int) -> str:
+    if file.stem in ALONE:
+        return f"{file}-{number}"
+    return str(file.parent if file.parent.name in TOGETHER else file)
 
 
 @pytest.fixture(scope="session")
