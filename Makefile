@@ -24,7 +24,7 @@ PROJECTS := pyproject.toml sdk/python/pyproject.toml examples/flights/pyproject.
 SOURCES := shared services sdk/python examples/flights tests benchmarks
 ENVIRONMENT := $(VENV)/.run $(if $(filter embedded,$(BROKER)),$(VENV)/.embedded)
 DEV_OPTIONS := --port $(PORT) --nodes $(NODES) --broker $(BROKER) $(if $(SPEED),--speed $(SPEED))
-PARALLEL := --numprocesses $(WORKERS) --dist loadgroup
+PARALLEL := --numprocesses $(WORKERS)
 UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --overrides deploy/requirements/overrides.txt --no-emit-package tidewire \
 	--no-emit-package tidewire-client --no-emit-package tidewire-example-flights $(UPGRADE)

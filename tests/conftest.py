@@ -1,7 +1,7 @@
 """Of every test: brokers that start when the first one asks for them, and ears for what must not be logged."""
 
 from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from harness.heard import HEARD
 from harness.names import unique
 from harness.secure_kafka import SecureKafka, secure_kafka
+from harness.sharing import Sharing
 from tidewire.dev.brokers import apache_kafka, embedded_broker
 
 # How long an example takes says something of the machine, nothing of the code.
@@ -17,9 +18,6 @@ settings.load_profile("tidewire")
 
 BROKER_FIXTURES = frozenset({"embedded_kafka", "real_kafka", "secured_kafka"})
 APACHE_FIXTURES = frozenset({"real_kafka", "secured_kafka"})
-ALONE = frozenset({"test_drills"})
-TOGETHER = frozenset({"docs", "e2e", "packages"})
-"""Folders whose files share a whole `tidewire dev`, or what was built."""
 BROKER_TEST_TIMEOUT = 120.0
 
 
@@ -51,26 +49,18 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that may be the first to start a broker gets the time that a cold start takes.
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    return Sharing(config, log)
 
-    Of processes that share the tests (`pytest -n`) one takes a whole file, or a folder, for what their fixtures start; a drill
-    starts its own.
-    """
-    for number, item in enumerate(items):
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that may be the first to start a broker gets the time that a cold start takes."""
+    for item in items:
         names = set(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group(_group(item.path, number)))
         if names & BROKER_FIXTURES and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(BROKER_TEST_TIMEOUT))
         if names & APACHE_FIXTURES:
             item.add_marker(pytest.mark.kafka)
-
-
-def _group(file: Path, number: int) -> str:
-    if file.stem in ALONE:
-        return f"{file}-{number}"
-    return str(file.parent if file.parent.name in TOGETHER else file)
 
 
 @pytest.fixture(scope="session")
