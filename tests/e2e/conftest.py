@@ -78,9 +78,9 @@ class Dashboard:
             self.hosts.add(parts.hostname or url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def flights_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevRun]:
-    """One run that every test may look at; a test that breaks something starts its own."""
+    """One run that every test of a file may look at; a test that breaks something starts its own."""
     with running_dev(tmp_path_factory.mktemp("flights") / "data", "--port", "0") as run:
         yield run
 

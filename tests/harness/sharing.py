@@ -9,7 +9,7 @@ __all__ = ["Sharing", "group_of"]
 ALONE = frozenset({"test_drills.py"})
 """Files whose tests start everything for themselves: each goes wherever there is time."""
 TOGETHER = frozenset({"docs", "e2e", "packages"})
-"""Folders whose files share a whole `tidewire dev`, or what was built."""
+"""Folders whose files each start a whole `tidewire dev`, one at a time, or share what was built."""
 
 
 def group_of(nodeid: str) -> str:
