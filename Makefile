@@ -14,7 +14,7 @@ V ?=
 RECORD ?=
 SECONDS ?= 60
 PYTHON ?=
-WORKERS ?= 3
+WORKERS ?= 2
 VENV := .venv
 
 export PYTHON VENV
