@@ -46,7 +46,8 @@ run: $(ENVIRONMENT) ## everything on this machine, with the flights example, unt
 
 test: setup-test setup-charts ## every test: JavaScript, then unit, contract, integration, end to end
 	@$(MAKE) test-js
-	$(BIN)/pytest $(PARALLEL) tests/unit tests/contract tests/integration tests/e2e
+	$(BIN)/pytest $(PARALLEL) tests/unit
+	$(BIN)/pytest $(PARALLEL) tests/contract tests/integration tests/e2e
 
 test-js: setup-js ## tests of the JavaScript SDK and of the console's pure modules
 	cd sdk/js && npm test --silent
