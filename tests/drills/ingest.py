@@ -1,13 +1,12 @@
 """A service without a Kafka client, in a thread: it hands events to a publisher over HTTP, each until it is taken."""
 
-import threading
 from collections import Counter
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
+from .background import Background
 from .publisher import user_name
 
 __all__ = ["Ingest"]
@@ -16,38 +15,23 @@ PAUSE = 0.05
 TIMEOUT = 10.0
 
 
-class Ingest:
+class Ingest(Background):
     """One event after the other, to ``stream`` and to users in turn, until the block is left.
 
     ``taken`` counts what was acknowledged, ``refused`` by status what no repetition would help; the publisher may be away.
     """
 
     def __init__(self, url: str, stream: str, users: int) -> None:
+        super().__init__("ingest")
         self.taken = 0
         self.refused: Counter[int] = Counter()
         self._stream = stream
         self._users = users
         self._http = httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ingest")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def stop(self) -> None:
         """Returns once the last event was taken, or has failed once more."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        super().stop()
         self._http.close()
 
     def _run(self) -> None:

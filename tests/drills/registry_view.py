@@ -1,14 +1,14 @@
 """What a drill asks the registry: who is where, and until when each node holds its inbox."""
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
 from histories.entries import Tenure
+
+from .background import Background
 
 __all__ = ["LeaseWatch", "RegistryView"]
 
@@ -71,27 +71,16 @@ class RegistryView:
         return found
 
 
-class LeaseWatch:
+class LeaseWatch(Background):
     """Asks from a thread of its own, until the block is left, until when each lease runs."""
 
     def __init__(self, url: str) -> None:
+        super().__init__("leases")
         self._view = RegistryView(url)
         self._tenures: dict[str, Tenure] = {}
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="leases")
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stopped.set()
-        self._thread.join()
+    def stop(self) -> None:
+        super().stop()
         self._view.close()
 
     @property

@@ -2,12 +2,12 @@
 
 import os
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
+
+from .background import Background
 
 __all__ = ["Vital", "Vitals", "established", "sockets_at", "vital_of"]
 
@@ -60,28 +60,14 @@ def established(table: str, port: int) -> int:
     )
 
 
-class Vitals:
+class Vitals(Background):
     """Reads each process from a thread of its own, every ``interval`` seconds, until the block is left."""
 
     def __init__(self, processes: Mapping[str, Callable[[], Vital]], interval: float) -> None:
+        super().__init__("vitals")
         self.by_process: dict[str, list[Vital]] = {name: [] for name in processes}
         self._processes = dict(processes)
         self._interval = interval
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="vitals")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stopped.set()
-        self._thread.join()
 
     def since(self, at: float) -> dict[str, list[Vital]]:
         """What was read from an instant on."""

@@ -1,15 +1,14 @@
 """Look at a drill's nodes now and then, beside everything else: bytes queued, memory."""
 
-import threading
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import httpx
 
 from histories.entries import Sample
 
+from .background import Background
 from .exposition import parse
 from .node import DrillNode
 
@@ -29,27 +28,13 @@ class Look(NamedTuple):
     resident: int
 
 
-class Watch:
+class Watch(Background):
     """Looks from a thread of its own until the block is left; a node that does not answer is left out."""
 
     def __init__(self, nodes: Sequence[DrillNode]) -> None:
+        super().__init__("watch")
         self.looks: list[Look] = []
         self._nodes = list(nodes)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stopped.set()
-        self._thread.join()
 
     def samples(self) -> list[Sample]:
         """The bytes queued, as a history holds them."""

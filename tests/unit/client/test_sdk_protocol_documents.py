@@ -13,6 +13,7 @@ from tidewire.protocol.codec import decode_frame
 from tidewire.protocol.codes import CloseCode, ErrorCode, FeedState, GapReason, Mode, Recovered
 from tidewire.protocol.errors import ProtocolError
 from tidewire_client.codec import decode
+from unit.docs.schemas import references_in
 
 ROOT = Path(__file__).parents[3]
 VECTORS = ROOT / "tests" / "vectors" / "protocol"
@@ -121,18 +122,6 @@ def schemas_within(schema: Any) -> Iterator[Json]:
     for name in ("anyOf", "oneOf"):
         for each in schema.get(name, ()):
             yield from schemas_within(each)
-
-
-def references_in(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for name, item in value.items():
-            if name == "$ref":
-                yield item
-            else:
-                yield from references_in(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from references_in(item)
 
 
 def test_every_json_frame_of_the_document_says_whose_it_is() -> None:
