@@ -4,16 +4,18 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tidewire.units import BYTES, CHARACTERS, COUNT, PER_SECOND, SECONDS, SHARE
+
 from .core.limits import Limits
 
 __all__ = ["LimitSettings"]
 
 _DEFAULTS = Limits()
-_Seconds = Annotated[float, Field(gt=0, le=86_400, json_schema_extra={"unit": "seconds"})]
-_Count = Annotated[int, Field(ge=1, le=10_000_000, json_schema_extra={"unit": "count"})]
-_CountOrNone = Annotated[int, Field(ge=0, le=10_000_000, json_schema_extra={"unit": "count"})]
-_RateOrNone = Annotated[float, Field(ge=0, le=1_000_000, json_schema_extra={"unit": "a second"})]
-_Bytes = Annotated[int, Field(ge=1024, le=1 << 30, json_schema_extra={"unit": "bytes"})]
+_Seconds = Annotated[float, Field(gt=0, le=86_400, json_schema_extra=SECONDS)]
+_Count = Annotated[int, Field(ge=1, le=10_000_000, json_schema_extra=COUNT)]
+_CountOrNone = Annotated[int, Field(ge=0, le=10_000_000, json_schema_extra=COUNT)]
+_RateOrNone = Annotated[float, Field(ge=0, le=1_000_000, json_schema_extra=PER_SECOND)]
+_Bytes = Annotated[int, Field(ge=1024, le=1 << 30, json_schema_extra=BYTES)]
 
 
 class LimitSettings(BaseModel):
@@ -24,17 +26,13 @@ class LimitSettings(BaseModel):
     max_frame_in: _Bytes = Field(
         default=_DEFAULTS.max_frame_in, description="a larger frame closes 1009"
     )
-    max_frame_out: Annotated[
-        int, Field(ge=16 * 1024, le=1 << 30, json_schema_extra={"unit": "bytes"})
-    ] = Field(
+    max_frame_out: Annotated[int, Field(ge=16 * 1024, le=1 << 30, json_schema_extra=BYTES)] = Field(
         default=_DEFAULTS.max_frame_out,
         description="larger batches and snapshots are split; a larger event is skipped and counted",
     )
-    max_channel: Annotated[int, Field(ge=1, le=255, json_schema_extra={"unit": "characters"})] = (
-        Field(
-            default=_DEFAULTS.max_channel,
-            description="a channel's name, the protocol's most; a longer one is answered `bad_request`",
-        )
+    max_channel: Annotated[int, Field(ge=1, le=255, json_schema_extra=CHARACTERS)] = Field(
+        default=_DEFAULTS.max_channel,
+        description="a channel's name, the protocol's most; a longer one is answered `bad_request`",
     )
     frames_in: _Count = Field(
         default=_DEFAULTS.frames_in,
@@ -81,9 +79,7 @@ class LimitSettings(BaseModel):
         default=_DEFAULTS.connection_age,
         description="an older connection gets `goaway`, and its client connects anew",
     )
-    connection_age_jitter: Annotated[
-        float, Field(ge=0, lt=1, json_schema_extra={"unit": "share"})
-    ] = Field(
+    connection_age_jitter: Annotated[float, Field(ge=0, lt=1, json_schema_extra=SHARE)] = Field(
         default=_DEFAULTS.connection_age_jitter,
         description="of the age, by which it is longer or shorter by chance",
     )
@@ -161,7 +157,7 @@ class LimitSettings(BaseModel):
         default=_DEFAULTS.max_loop_lag,
         description="likewise: the event loop was later than this within the last 3 s",
     )
-    max_memory: Annotated[int, Field(ge=0, json_schema_extra={"unit": "bytes"})] = Field(
+    max_memory: Annotated[int, Field(ge=0, json_schema_extra=BYTES)] = Field(
         default=_DEFAULTS.max_memory,
         description="likewise: resident bytes of the process (Linux). `0`: no limit",
     )

@@ -15,6 +15,7 @@ from tidewire.identity.settings import TokenSettings
 from tidewire.kafka.settings import KafkaSettings
 from tidewire.revocation.records import REVOCATIONS
 from tidewire.targeting.topics import INBOX, TARGETED
+from tidewire.units import BYTES, PER_SECOND, PORT, SECONDS
 
 from .core.client_address import TrustedProxies
 from .core.origins import ANY, NULL, SAME_ORIGIN, Origins
@@ -24,8 +25,8 @@ __all__ = ["PREFIX", "GatewaySettings", "LimitSettings", "TargetedSettings"]
 
 PREFIX = "TIDEWIRE_GATEWAY__"
 
-_Seconds = Annotated[float, Field(gt=0, le=86_400, json_schema_extra={"unit": "seconds"})]
-_Port = Annotated[int, Field(ge=0, le=65_535, json_schema_extra={"unit": "port"})]
+_Seconds = Annotated[float, Field(gt=0, le=86_400, json_schema_extra=SECONDS)]
+_Port = Annotated[int, Field(ge=0, le=65_535, json_schema_extra=PORT)]
 
 
 class TargetedSettings(BaseModel):
@@ -144,8 +145,8 @@ class GatewaySettings(ServiceSettings):
         default=120.0,
         description="age of events kept in memory, from which `every` resumes exactly",
     )
-    log_bytes: Annotated[int, Field(ge=1024, le=1 << 30, json_schema_extra={"unit": "bytes"})] = (
-        Field(default=64 * 1024 * 1024, description="events kept in memory, for the whole node")
+    log_bytes: Annotated[int, Field(ge=1024, le=1 << 30, json_schema_extra=BYTES)] = Field(
+        default=64 * 1024 * 1024, description="events kept in memory, for the whole node"
     )
     tombstone_ttl: _Seconds = Field(
         default=86_400.0,
@@ -158,20 +159,16 @@ class GatewaySettings(ServiceSettings):
     linger: _Seconds = Field(
         default=30.0, description="a partition is read so long after its last subscription"
     )
-    drain_delay: Annotated[float, Field(ge=0, le=3600, json_schema_extra={"unit": "seconds"})] = (
-        Field(
-            default=10.0,
-            description="from the end of readiness to the first client's `goaway`: as long as load balancers need to "
-            "notice",
-        )
+    drain_delay: Annotated[float, Field(ge=0, le=3600, json_schema_extra=SECONDS)] = Field(
+        default=10.0,
+        description="from the end of readiness to the first client's `goaway`: as long as load balancers need to "
+        "notice",
     )
     drain_window: _Seconds = Field(
         default=30.0,
         description="in which all clients are moved; the process ends at most 5 s after it",
     )
-    trace_limit: Annotated[
-        int, Field(ge=1, le=10_000_000, json_schema_extra={"unit": "a second"})
-    ] = Field(
+    trace_limit: Annotated[int, Field(ge=1, le=10_000_000, json_schema_extra=PER_SECOND)] = Field(
         default=100,
         description="sampled events that are followed; further ones count as not sampled",
     )

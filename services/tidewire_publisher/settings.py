@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
-from pydantic.config import JsonDict
 from pydantic_settings import SettingsConfigDict
 
 from tidewire.config.listening import is_loopback
@@ -17,11 +16,11 @@ from tidewire.identity.settings import TokenSettings
 from tidewire.kafka.settings import KafkaSettings
 from tidewire.publishing import TARGETED_TOPIC
 from tidewire.revocation.records import REVOCATIONS
+from tidewire.units import BYTES, COUNT, PORT, SECONDS
 
 __all__ = ["PREFIX", "PublisherSettings"]
 
 PREFIX = "TIDEWIRE_PUBLISHER__"
-_SECONDS: JsonDict = {"unit": "seconds"}
 
 
 class PublisherSettings(ServiceSettings):
@@ -36,7 +35,7 @@ class PublisherSettings(ServiceSettings):
         ge=0,
         le=65535,
         description="port to listen on; `0` takes a free one",
-        json_schema_extra={"unit": "port"},
+        json_schema_extra=PORT,
     )
     tls: TlsSettings = Field(default=TlsSettings(), description="TLS of the port")
     trust_proxy_tls: bool = Field(
@@ -76,7 +75,7 @@ class PublisherSettings(ServiceSettings):
         gt=0,
         le=86_400,
         description="between two looks for that topic where it is missing",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     dev: bool = Field(
         default=False,
@@ -98,48 +97,48 @@ class PublisherSettings(ServiceSettings):
         default=128 * 1024,
         ge=1,
         description="largest `data` of one event",
-        json_schema_extra={"unit": "bytes"},
+        json_schema_extra=BYTES,
     )
     max_body_bytes: int = Field(
         default=4 * 1024 * 1024,
         ge=1,
         description="largest request body",
-        json_schema_extra={"unit": "bytes"},
+        json_schema_extra=BYTES,
     )
     max_batch_events: int = Field(
         default=1000,
         ge=1,
         le=100_000,
         description="events in one request",
-        json_schema_extra={"unit": "count"},
+        json_schema_extra=COUNT,
     )
     max_pending_bytes: int = Field(
         default=64 * 1024 * 1024,
         ge=1,
         description="requests in work; beyond it requests are answered 503 with `Retry-After`",
-        json_schema_extra={"unit": "bytes"},
+        json_schema_extra=BYTES,
     )
     body_timeout: float = Field(
-        default=30.0, gt=0, description="for a request's body to arrive", json_schema_extra=_SECONDS
+        default=30.0, gt=0, description="for a request's body to arrive", json_schema_extra=SECONDS
     )
     publish_timeout: float = Field(
         default=10.0,
         gt=0,
         description="for the broker to acknowledge a request's events",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     push_timeout: float = Field(
         default=2.0,
         gt=0,
         le=60,
         description="for the registry to tell where a user is, and as long for the nodes to answer a push",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     shutdown_timeout: float = Field(
         default=8.0,
         gt=0,
         description="for requests in work to end once the process was told to stop",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     log_level: LogLevel = Field(default="INFO", description="least weight of a line that is logged")
 

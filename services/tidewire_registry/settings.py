@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
-from pydantic.config import JsonDict
 from pydantic_settings import SettingsConfigDict
 
 from tidewire.config.listening import check_internal, is_loopback
 from tidewire.config.settings import LogLevel, ServiceSettings
 from tidewire.kafka.settings import KafkaSettings
+from tidewire.units import COUNT, PORT, SECONDS
 
 from .core.leases import LeaseRules
 from .core.sessions import CONNECTIONS_PER_USER
@@ -19,7 +19,6 @@ __all__ = ["MEMORY", "PREFIX", "RegistrySettings"]
 PREFIX = "TIDEWIRE_REGISTRY__"
 MEMORY = "memory://"
 _DEFAULTS = LeaseRules()
-_SECONDS: JsonDict = {"unit": "seconds"}
 
 
 class RegistrySettings(ServiceSettings):
@@ -33,7 +32,7 @@ class RegistrySettings(ServiceSettings):
         ge=0,
         le=65535,
         description="port to listen on; `0` takes a free one",
-        json_schema_extra={"unit": "port"},
+        json_schema_extra=PORT,
     )
     internal_key_file: Path | None = Field(
         default=None,
@@ -49,48 +48,48 @@ class RegistrySettings(ServiceSettings):
         ge=1,
         le=10_000,
         description="nodes that there may be at once; the inbox topic needs as many partitions",
-        json_schema_extra={"unit": "count"},
+        json_schema_extra=COUNT,
     )
     lease: float = Field(
         default=_DEFAULTS.lease_ms / 1000,
         ge=0.1,
         le=600,
         description="how long a node may be silent; it renews its lease five times in that time",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     freeze: float = Field(
         default=_DEFAULTS.freeze_ms / 1000,
         ge=0,
         le=3600,
         description="how long leases go on where suspiciously many would end at once",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     connections_per_user: int = Field(
         default=CONNECTIONS_PER_USER,
         ge=1,
         le=1000,
         description="over all nodes; the oldest beyond is closed 3504",
-        json_schema_extra={"unit": "count"},
+        json_schema_extra=COUNT,
     )
     store_timeout: float = Field(
         default=2.0,
         gt=0,
         le=5.0,
         description="for an answer of Redis",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     node_timeout: float = Field(
         default=2.0,
         gt=0,
         le=30.0,
         description="for an answer of a node",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     shutdown_timeout: float = Field(
         default=5.0,
         gt=0,
         description="for requests in work to end once the process was told to stop",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     dev: bool = Field(default=False, description="development mode: loopback only, logs for people")
     ready_json: bool = Field(

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
-from pydantic.config import JsonDict
 from pydantic_settings import SettingsConfigDict
 
 from tidewire.config.listening import check_internal
@@ -14,13 +13,13 @@ from tidewire.kafka.groups import GroupMembership
 from tidewire.kafka.settings import KafkaSettings
 from tidewire.targeting.mailboxes import MailboxLimits
 from tidewire.targeting.topics import DEAD_LETTERS, INBOX, TARGETED
+from tidewire.units import BYTES, COUNT, PER_SECOND, PORT, SECONDS
 
 from .core.waiting import WaitingLimits
 
 __all__ = ["PREFIX", "RouterSettings"]
 
 PREFIX = "TIDEWIRE_ROUTER__"
-_SECONDS: JsonDict = {"unit": "seconds"}
 
 
 class RouterSettings(ServiceSettings):
@@ -75,83 +74,83 @@ class RouterSettings(ServiceSettings):
         ge=1,
         le=300,
         description="until the partitions of a router that is gone go to others",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     mailbox_length: int = Field(
         default=1000,
         ge=1,
         le=1_000_000,
         description="messages kept for a user",
-        json_schema_extra={"unit": "count"},
+        json_schema_extra=COUNT,
     )
     mailbox_ttl: float = Field(
         default=86_400.0,
         ge=1,
         le=365 * 86_400,
         description="the longest that any message is kept",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     mailbox_replicas: int = Field(
         default=0,
         ge=0,
         le=10,
         description="replicas of Redis that must have a message before it counts as kept; while fewer have it nothing is routed and the lag grows. `0` waits for none: what the primary alone had is lost with it",
-        json_schema_extra={"unit": "count"},
+        json_schema_extra=COUNT,
     )
     lookup_ttl: float = Field(
         default=5.0,
         gt=0,
         le=60,
         description="how long it is remembered where a user is",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     lookup_cache_users: int = Field(
         default=100_000,
         ge=1,
         description="users of whom it is remembered where they are",
-        json_schema_extra={"unit": "count"},
+        json_schema_extra=COUNT,
     )
     max_waiting: int = Field(
         default=10_000,
         ge=1,
         description="messages that wait for the registry; beyond it their partitions pause",
-        json_schema_extra={"unit": "count"},
+        json_schema_extra=COUNT,
     )
     max_waiting_bytes: int = Field(
         default=64 * 1024 * 1024,
         ge=1024 * 1024,
         description="likewise, by their size",
-        json_schema_extra={"unit": "bytes"},
+        json_schema_extra=BYTES,
     )
     batch_records: int = Field(
         default=500,
         ge=1,
         le=10_000,
         description="records read at once",
-        json_schema_extra={"unit": "count"},
+        json_schema_extra=COUNT,
     )
     commit_interval: float = Field(
-        default=0.2, gt=0, le=30, description="between two commits", json_schema_extra=_SECONDS
+        default=0.2, gt=0, le=30, description="between two commits", json_schema_extra=SECONDS
     )
     revoke_timeout: float = Field(
         default=3.0,
         gt=0,
         le=10,
         description="to finish what is under way before partitions go to another router",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     watch_interval: float = Field(
         default=5.0,
         gt=0,
         le=300,
         description="between two looks at topics and lag",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     trace_limit: int = Field(
         default=100,
         ge=1,
         description="sampled messages that are followed; further ones count as not sampled",
-        json_schema_extra={"unit": "a second"},
+        json_schema_extra=PER_SECOND,
     )
     internal_host: str = Field(
         default="127.0.0.1", min_length=1, description="address of the internal port"
@@ -161,7 +160,7 @@ class RouterSettings(ServiceSettings):
         ge=0,
         le=65535,
         description="internal port: `/healthz`, `/startupz`, `/readyz`, `/metrics`; `0` takes a free one",
-        json_schema_extra={"unit": "port"},
+        json_schema_extra=PORT,
     )
     internal_key_file: Path | None = Field(
         default=None,

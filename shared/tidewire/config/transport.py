@@ -4,6 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from ..units import SECONDS
+
 __all__ = ["TlsSettings", "check_transport"]
 
 
@@ -22,7 +24,7 @@ class TlsSettings(BaseModel):
         gt=0,
         le=86_400,
         description="between two looks whether the files have changed",
-        json_schema_extra={"unit": "seconds"},
+        json_schema_extra=SECONDS,
     )
 
     @property

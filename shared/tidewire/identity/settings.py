@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ..config.listening import is_loopback
 from ..config.lists import COMMAS
 from ..config.urls import is_http_url
+from ..units import SECONDS
 from .claims import AUDIENCE, DEV_ISSUER, TokenPolicy
 from .jwks_state import JwksTimes
 from .key_ring import ASYMMETRIC, Algorithm
@@ -16,7 +17,7 @@ from .key_ring import ASYMMETRIC, Algorithm
 __all__ = ["TokenSettings"]
 
 _MAX_KEY_FILES = 16
-_Seconds = Annotated[float, Field(ge=1, le=86_400, json_schema_extra={"unit": "seconds"})]
+_Seconds = Annotated[float, Field(ge=1, le=86_400, json_schema_extra=SECONDS)]
 
 
 class TokenSettings(BaseModel):
@@ -55,7 +56,7 @@ class TokenSettings(BaseModel):
         ge=0,
         le=300,
         description="clock difference that is forgiven",
-        json_schema_extra={"unit": "seconds"},
+        json_schema_extra=SECONDS,
     )
     jwks_ca_file: Path | None = Field(
         default=None,
@@ -66,11 +67,9 @@ class TokenSettings(BaseModel):
         default=JwksTimes().interval,
         description="between two fetches of the keys, in the background; up to a tenth less",
     )
-    jwks_timeout: Annotated[float, Field(gt=0, le=60, json_schema_extra={"unit": "seconds"})] = (
-        Field(
-            default=JwksTimes().timeout,
-            description="for a fetch; shorter than `HELLO_TIMEOUT`, so that a client that waits for it has its answer",
-        )
+    jwks_timeout: Annotated[float, Field(gt=0, le=60, json_schema_extra=SECONDS)] = Field(
+        default=JwksTimes().timeout,
+        description="for a fetch; shorter than `HELLO_TIMEOUT`, so that a client that waits for it has its answer",
     )
     jwks_cooldown: _Seconds = Field(
         default=JwksTimes().cooldown,

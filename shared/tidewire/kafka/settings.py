@@ -3,16 +3,14 @@
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
 
+from ..units import BYTES, COUNT, SECONDS
 from .security import KafkaSecurity
 
 __all__ = ["MAX_RECORD_BYTES", "KafkaSettings"]
 
 MAX_RECORD_BYTES = 1024 * 1024
-_SECONDS: JsonDict = {"unit": "seconds"}
-_BYTES: JsonDict = {"unit": "bytes"}
-_Seconds = Annotated[float, Field(gt=0, le=3600, json_schema_extra=_SECONDS)]
+_Seconds = Annotated[float, Field(gt=0, le=3600, json_schema_extra=SECONDS)]
 
 
 class KafkaSettings(BaseModel):
@@ -53,40 +51,40 @@ class KafkaSettings(BaseModel):
         ge=1024,
         le=64 * 1024 * 1024,
         description="largest record that a writer takes; the topic's `max.message.bytes` must allow it",
-        json_schema_extra=_BYTES,
+        json_schema_extra=BYTES,
     )
     buffer_records: int = Field(
         default=100_000,
         ge=1,
         description="records that a synchronous writer (the publishing library's) holds unacknowledged",
-        json_schema_extra={"unit": "count"},
+        json_schema_extra=COUNT,
     )
     buffer_bytes: int = Field(
         default=64 * 1024 * 1024,
         ge=1024 * 1024,
         description="likewise, by their size",
-        json_schema_extra=_BYTES,
+        json_schema_extra=BYTES,
     )
     linger: float = Field(
         default=0.005,
         ge=0,
         le=1,
         description="how long a synchronous writer waits to fill a batch",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     fetch_wait: float = Field(
         default=0.1,
         gt=0,
         le=5,
         description="long poll of a reader; a change of its assignment may wait this long for the first records",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     fetch_pause: float = Field(
         default=0.0,
         ge=0,
         le=5,
         description="rest of a reader at the end of all its partitions, for a broker without long polls; `0`: none",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     fetch_gather: float = Field(
         default=0.005,
@@ -96,19 +94,19 @@ class KafkaSettings(BaseModel):
         "busy topic costs a third less at 2,000 records a second and its events come some 2.5 ms later; the first event "
         "after a rest is heard at once. Where all clients of the topics heard in the last quarter of a second have an "
         "interval, records gather for a tenth of the shortest, at most 25 ms, whatever is set here",
-        json_schema_extra=_SECONDS,
+        json_schema_extra=SECONDS,
     )
     fetch_bytes: int = Field(
         default=16 * 1024 * 1024,
         ge=1024 * 1024,
         description="most that one answer to a reader carries",
-        json_schema_extra=_BYTES,
+        json_schema_extra=BYTES,
     )
     partition_fetch_bytes: int = Field(
         default=MAX_RECORD_BYTES,
         ge=1024,
         description="most of one partition that an answer carries",
-        json_schema_extra=_BYTES,
+        json_schema_extra=BYTES,
     )
 
     @classmethod
