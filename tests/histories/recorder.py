@@ -289,24 +289,43 @@ class RecordingClient:
             return
         requests: list[tuple[str, Mapping[str, Any]]] = []
         for number in numbers:
-            wanted, place = self._wanted[number], self.places[number]
+            place = self.places[number]
             since = None if place.position is None else self._options.resume_at(place.position)
             request_id = connection.last_id + len(requests) + 1
-            connection.asked[request_id] = number
-            asked = Asked(
-                at=time.monotonic(),
-                connection=connection.number,
-                id=request_id,
-                subscription=number,
-                channel=wanted.channel,
-                mode=wanted.mode,
-                interval_ms=wanted.interval_ms,
-                snapshot=wanted.snapshot,
+            asked = self._note_asked(
+                connection,
+                request_id,
+                number,
+                interval_ms=self._wanted[number].interval_ms,
                 since=since,
             )
-            self._record.note(asked)
             requests.append(("subscribe", subscribe_payload(asked)))
         connection.send(requests)
+
+    def _note_asked(
+        self,
+        connection: Connection,
+        request_id: int,
+        number: int,
+        *,
+        interval_ms: int | None,
+        since: Position | None = None,
+    ) -> Asked:
+        wanted = self._wanted[number]
+        connection.asked[request_id] = number
+        asked = Asked(
+            at=time.monotonic(),
+            connection=connection.number,
+            id=request_id,
+            subscription=number,
+            channel=wanted.channel,
+            mode=wanted.mode,
+            interval_ms=interval_ms,
+            snapshot=wanted.snapshot,
+            since=since,
+        )
+        self._record.note(asked)
+        return asked
 
     def _receive(self, connection: Connection, frame: bytes) -> None:
         if connection.is_over:

@@ -1,8 +1,5 @@
 """A recording client that is moved by hand: it leaves for a moment, shows a later token, asks for another rate."""
 
-import time
-
-from .entries import Asked
 from .recorder import RecordingClient
 
 __all__ = ["RestlessClient"]
@@ -23,23 +20,10 @@ class RestlessClient(RecordingClient):
 
     def change_rate(self, number: int, interval_ms: int) -> None:
         """Ask for another interval of one subscription, for as long as this connection lasts."""
-        connection, wanted = self._current, self._wanted[number]
+        connection = self._current
         if connection is None:
             return
         subs = [sub for sub, n in connection.subscriptions.items() if n == number]
-        request_id = connection.last_id + 1
-        connection.asked[request_id] = number
-        self._record.note(
-            Asked(
-                at=time.monotonic(),
-                connection=connection.number,
-                id=request_id,
-                subscription=number,
-                channel=wanted.channel,
-                mode=wanted.mode,
-                interval_ms=interval_ms,
-                snapshot=wanted.snapshot,
-            )
-        )
+        self._note_asked(connection, connection.last_id + 1, number, interval_ms=interval_ms)
         request = {"sub": subs[-1], "interval_ms": interval_ms}
         connection.send([("update_subscription", request)])
