@@ -126,6 +126,11 @@ async def is_watched(page: Page, channel: str) -> None:
     await expect(page.locator("#watch-state")).to_contain_text(f"Watching {channel}")
 
 
+async def is_known(page: Page, channel: str) -> None:
+    """A node has told the page that it has the channel."""
+    await expect(page.locator(f'#known-channels option[value="{channel}"]')).to_have_count(1)
+
+
 async def follow(page: Page, stream: str, key: str) -> None:
     await page.get_by_label("Stream").fill(stream)
     await page.get_by_label("Key", exact=True).fill(key)
@@ -400,8 +405,9 @@ async def test_a_phone_s_width_needs_no_sideways_scrolling(
     )
     page = console.page
     await console.is_live()
-    await follow(page, "flights", KEY)
     await is_watched(page, "flights/JFK")
+    await is_known(page, "flights/JFK")  # else the key is followed by way of the whole stream
+    await follow(page, "flights", KEY)
     await publish_sampled(flights_run, KEY, {**FLIGHT, "note": "no-place-to-break-" * 12})
     await expect(page.locator("#waterfall .way li")).to_have_count(len(STAGES))
     await expect(page.locator("#key-events").get_by_role("row").nth(1)).to_be_visible()
